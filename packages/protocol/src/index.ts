@@ -1,1 +1,10 @@
-export {};
+export * from "./agent-auth.ts";
+export * from "./canonical.ts";
+export * from "./commitment.ts";
+export * from "./control-api.ts";
+export * from "./errors.ts";
+export * from "./frames.ts";
+export * from "./ids.ts";
+export * from "./record.ts";
+export * from "./streams.ts";
+export * from "./times.ts";

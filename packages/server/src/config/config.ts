@@ -1,0 +1,71 @@
+import type { Api, Protocol, Role, SignInFlow } from "@hoopish/protocol";
+
+/** The server's configuration after it was read, checked and completed with defaults. Units stand in the names. */
+export interface Config {
+  readonly listen: { readonly host: string; readonly port: number };
+  /** Origin at which people and agents reach the server; agents sign it when they connect. */
+  readonly publicUrl: string;
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
+  /** TLS ends at a proxy in front. */
+  readonly trustProxy: boolean;
+  readonly store: { readonly kind: "sqlite"; readonly path: string };
+  readonly evidence: { readonly origin: string };
+  readonly identity: {
+    readonly issuers: readonly IssuerConfig[];
+    /** Clocks of the identity provider and this machine may differ by so much. */
+    readonly clockToleranceSeconds: number;
+    readonly insecureStorage: boolean;
+  };
+  readonly roles: Readonly<Record<Role, readonly string[]>>;
+  readonly connections: readonly ConnectionConfig[];
+  readonly rules: readonly RuleConfig[];
+  readonly drainMs: number;
+  readonly logLevel: "debug" | "info" | "warn" | "error";
+}
+
+export interface IssuerConfig {
+  readonly issuer: string;
+  readonly kind: "human" | "service";
+  readonly audience: string;
+  /** For people: what the CLI signs in with. Also the `azp`/`client_id` that their tokens must name. */
+  readonly clientId: string | undefined;
+  /** Workload issuers: the client ids whose tokens are taken; empty = any client of the issuer. */
+  readonly clients: readonly string[];
+  readonly scopes: readonly string[];
+  readonly flows: readonly SignInFlow[];
+  readonly claims: { readonly user: string; readonly groups: string | undefined };
+  /** Signature algorithms (RFC 7518) that are taken; never `none`, never symmetric ones. */
+  readonly algorithms: readonly string[];
+  /** Where the keys are, when the issuer's discovery document is not to be asked. */
+  readonly jwksUri: string | undefined;
+}
+
+export interface ConnectionConfig {
+  readonly name: string;
+  /** Name of the agents that serve it. */
+  readonly agent: string;
+  readonly protocol: Protocol;
+  readonly api: Api;
+  readonly limits: {
+    readonly requestBytes: number;
+    readonly responseBytes: number;
+    readonly callMs: number;
+    readonly concurrentCalls: number;
+  };
+  readonly requireReason: boolean;
+  readonly idleMs: number;
+  readonly maxSessionMs: number;
+  /** `overlap`: the model may be asked while the record of the request is being made durable. `first`: never. */
+  readonly evidence: "overlap" | "first";
+}
+
+export interface RuleConfig {
+  readonly name: string;
+  /** Connection names, or `*`. */
+  readonly connections: readonly string[];
+  /** Whom it is about: any of these. An allow rule names at least one. */
+  readonly groups: readonly string[];
+  readonly users: readonly string[];
+  readonly services: readonly string[];
+  readonly verdict: "allow";
+}

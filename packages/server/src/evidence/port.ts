@@ -1,0 +1,68 @@
+import type { CallId, CallStory, CallView, PayloadField, RecordDraft, SessionId, SessionView } from "@hoopish/protocol";
+
+/** A piece of one payload as it flows. Pieces of one (call, field) carry seq 0, 1, 2 … and are joined by it. */
+export interface PayloadPiece {
+  readonly call: CallId;
+  readonly field: PayloadField;
+  readonly seq: number;
+  readonly bytes: Uint8Array;
+  /** On a payload's last piece: the salt that opens the record's commitment. */
+  readonly salt?: Uint8Array;
+}
+
+/**
+ * The log as the rest of the server writes it.
+ *
+ * Durability: a promise resolves when the record and its pieces are on stable storage (SQLite: WAL, synchronous=FULL,
+ * committed), never before. Atomicity: one call's drafts and pieces are in one transaction. Order: calls become durable
+ * in the order in which they were made. Group commit: whatever waits is written in one transaction.
+ * When the store cannot write, every promise rejects with HoopishError `evidence_unavailable`, also for what follows,
+ * until a later write has succeeded; nothing is dropped in silence.
+ */
+export interface EvidenceLog {
+  append(drafts: readonly RecordDraft[], pieces?: readonly PayloadPiece[]): Promise<void>;
+  /** False after a write has failed and until one succeeds; /readyz shows it, and calls are refused at once. */
+  readonly writable: boolean;
+  /** Writes what waits, then closes. */
+  close(): Promise<void>;
+}
+
+export interface CallFilter {
+  readonly sinceMs: number | undefined;
+  readonly untilMs: number | undefined;
+  readonly user: string | undefined;
+  readonly connection: string | undefined;
+  readonly session: SessionId | undefined;
+  readonly verdict: "allow" | "hold" | "block" | undefined;
+}
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  readonly next: string | undefined;
+}
+
+/** The log as auditors read it. Reads see only what is durable, and do not hold up writers. */
+export interface EvidenceReader {
+  /** Newest first. `cursor` is a page's `next`. */
+  calls(filter: CallFilter, limit: number, cursor: string | undefined): Promise<Page<CallView>>;
+  call(id: CallId): Promise<CallStory | undefined>;
+  payload(id: CallId, field: PayloadField): AsyncIterable<Uint8Array>;
+  /** Sessions that have ended or were left open by a crash, newest first; of one user when `user` is given. */
+  pastSessions(user: string | undefined, limit: number, cursor: string | undefined): Promise<Page<SessionView>>;
+  session(id: SessionId): Promise<SessionView | undefined>;
+  /** Every record in [since, until), in the log's order, in batches; with `payloads` each record's finished bodies follow it. */
+  export(
+    range: { readonly sinceMs: number; readonly untilMs: number },
+    payloads: boolean,
+  ): AsyncIterable<readonly ExportItem[]>;
+}
+
+export type ExportItem =
+  | { readonly kind: "record"; readonly index: number; readonly leaf: string }
+  | {
+      readonly kind: "payload";
+      readonly call: CallId;
+      readonly field: PayloadField;
+      readonly salt: Uint8Array | undefined;
+      readonly bytes: Uint8Array;
+    };
