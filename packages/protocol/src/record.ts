@@ -29,8 +29,13 @@ export interface RecordActor {
   readonly amr?: readonly string[];
 }
 
-export type PayloadField = "request" | "forwarded" | "delivered" | "answer";
-export const PAYLOAD_FIELDS: readonly PayloadField[] = ["request", "forwarded", "delivered", "answer"];
+/**
+ * `request` and `answer`: bodies as received; `forwarded`: the request's body where it was changed on the way;
+ * `delivered`: the answer's body as the client got it; `query`: the request target's query, which may hold personal data
+ * and therefore stands here and not in the record.
+ */
+export type PayloadField = "request" | "forwarded" | "delivered" | "answer" | "query";
+export const PAYLOAD_FIELDS: readonly PayloadField[] = ["request", "forwarded", "delivered", "answer", "query"];
 
 export type Payloads = { readonly [F in PayloadField]?: Commitment };
 
@@ -90,9 +95,10 @@ export interface RecordBodies {
   "agent.connected": { agent: AgentId; name: string; instance: string; connections: readonly string[] };
   "agent.disconnected": { agent: AgentId; name: string; instance: string; reason: string };
   "agent.revoked": { agent: AgentId; name: string; by: string };
+  "agent.invited": { name: string; expires: string };
   "agent.refused": { name: string; reason: string };
   "audit.searched": { query: Readonly<Record<string, string>>; results: number };
-  "audit.exported": { since: string; until: string; format: string; payloads: boolean; records: number };
+  "audit.exported": { since: string; until: string; format: string; payloads: boolean };
 }
 
 export type RecordType = keyof RecordBodies;

@@ -17,12 +17,18 @@ export interface PayloadPiece {
  * committed), never before. Atomicity: one call's drafts and pieces are in one transaction. Order: calls become durable
  * in the order in which they were made. Group commit: whatever waits is written in one transaction.
  * When the store cannot write, every promise rejects with HoopishError `evidence_unavailable`, also for what follows,
- * until a later write has succeeded; nothing is dropped in silence.
+ * until a later write has succeeded; nothing is dropped in silence. A rejected append has left nothing behind, so the same
+ * drafts and pieces may be appended again.
+ *
+ * A piece is taken for a call whose call.decided came before it (or with it) and whose end did not, and in the order of
+ * its `seq`: payload without a record, or with a hole, is refused (`evidence_unavailable`), alone.
  */
 export interface EvidenceLog {
   append(drafts: readonly RecordDraft[], pieces?: readonly PayloadPiece[]): Promise<void>;
   /** False after a write has failed and until one succeeds; /readyz shows it, and calls are refused at once. */
   readonly writable: boolean;
+  /** Bytes appended that are not durable yet: who sees it grow stops reading from its peer. */
+  readonly pendingBytes: number;
   /** Writes what waits, then closes. */
   close(): Promise<void>;
 }
@@ -41,10 +47,15 @@ export interface Page<T> {
   readonly next: string | undefined;
 }
 
+/** A call as the log tells it, with the time of the record that ended it. */
+export interface RecordedCall extends CallView {
+  readonly endedAt?: string;
+}
+
 /** The log as auditors read it. Reads see only what is durable, and do not hold up writers. */
 export interface EvidenceReader {
   /** Newest first. `cursor` is a page's `next`. */
-  calls(filter: CallFilter, limit: number, cursor: string | undefined): Promise<Page<CallView>>;
+  calls(filter: CallFilter, limit: number, cursor: string | undefined): Promise<Page<RecordedCall>>;
   call(id: CallId): Promise<CallStory | undefined>;
   payload(id: CallId, field: PayloadField): AsyncIterable<Uint8Array>;
   /** Sessions that have ended or were left open by a crash, newest first; of one user when `user` is given. */
@@ -57,6 +68,7 @@ export interface EvidenceReader {
   ): AsyncIterable<readonly ExportItem[]>;
 }
 
+/** A payload comes in one or more items, `offset` 0 first, without a gap, before the next record. */
 export type ExportItem =
   | { readonly kind: "record"; readonly index: number; readonly leaf: string }
   | {
@@ -64,5 +76,10 @@ export type ExportItem =
       readonly call: CallId;
       readonly field: PayloadField;
       readonly salt: Uint8Array | undefined;
+      /** Bytes of the whole payload; the last item ends there. */
+      readonly length: number;
+      /** The whole payload is valid UTF-8. */
+      readonly utf8: boolean;
+      readonly offset: number;
       readonly bytes: Uint8Array;
     };

@@ -1,0 +1,58 @@
+import { z } from "zod";
+
+/** What a login leaves: kept as one secret, in the keychain or in a file that only its owner can read. */
+export interface StoredTokens {
+  readonly v: 1;
+  /** Origin of the server that the tokens are for. */
+  readonly server: string;
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly accessToken: string;
+  readonly refreshToken?: string;
+  /** Unix milliseconds. */
+  readonly issuedAtMs: number;
+  /** Unix milliseconds; absent when the issuer did not say and the token does not either. */
+  readonly expiresAtMs?: number;
+}
+const storedTokensSchema: z.ZodType<StoredTokens> = z.object({
+  v: z.literal(1),
+  server: z.string(),
+  issuer: z.string(),
+  clientId: z.string(),
+  accessToken: z.string().min(1),
+  refreshToken: z.string().min(1).exactOptional(),
+  issuedAtMs: z.number(),
+  expiresAtMs: z.number().exactOptional(),
+});
+
+/** Undefined for what this version cannot read: the person signs in again. */
+export function parseStoredTokens(text: string): StoredTokens | undefined {
+  try {
+    return storedTokensSchema.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
+}
+
+/** `exp` of a JWT (RFC 7519 §4.1.4), Unix milliseconds. Nothing is verified: it only says when to ask for a new one. */
+export function jwtExpiryMs(token: string): number | undefined {
+  const payload = token.split(".")[1];
+  if (payload === undefined) return undefined;
+  try {
+    const { exp } = JSON.parse(Buffer.from(payload, "base64url").toString("utf8")) as { exp?: unknown };
+    return typeof exp === "number" ? exp * 1000 : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const RENEW_BEFORE_MS = 60_000;
+
+/**
+ * When a token should be exchanged: a minute before it ends, or, for one that lives shorter than five minutes, when a
+ * fifth of its life is left (otherwise a token of one minute would be exchanged at every command).
+ */
+export function renewAtMs(token: { readonly issuedAtMs?: number; readonly expiresAtMs: number }): number {
+  const lifetimeMs = token.issuedAtMs === undefined ? Number.POSITIVE_INFINITY : token.expiresAtMs - token.issuedAtMs;
+  return token.expiresAtMs - Math.min(RENEW_BEFORE_MS, Math.max(0, lifetimeMs / 5));
+}

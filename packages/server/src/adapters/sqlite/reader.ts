@@ -1,0 +1,108 @@
+import type { DatabaseSync } from "node:sqlite";
+import type { AgentId, CallId, CallStory, PayloadField, SessionId, SessionView } from "@hoopish/protocol";
+import type { EnrolledAgent } from "../../agents/port.ts";
+import type { CallFilter, Page, RecordedCall } from "../../evidence/port.ts";
+import type { LeftOpen } from "../../evidence/recovery.ts";
+import { callStory, findSession, listCalls, listPastSessions } from "./call-queries.ts";
+import { type ExportPosition, type ExportRange, exportBatch } from "./export-queries.ts";
+import { idBytes } from "./keys.ts";
+import { readPayload } from "./payload-queries.ts";
+import { Query } from "./query.ts";
+
+const PART_BYTES = 1024 * 1024;
+
+/** Every question that the store answers; each is one short read, so that none holds up the WAL's checkpoint. */
+export class Reader {
+  readonly #query: Query;
+
+  constructor(db: DatabaseSync) {
+    this.#query = new Query(db);
+  }
+
+  calls(filter: CallFilter, limit: number, cursor: string | undefined): Page<RecordedCall> {
+    return listCalls(this.#query, filter, limit, cursor);
+  }
+
+  call(id: CallId): CallStory | undefined {
+    return callStory(this.#query, id);
+  }
+
+  payloadPart(id: CallId, field: PayloadField, fromSeq: number): { bytes: Uint8Array[]; nextSeq: number | undefined } {
+    const call = this.#query.get<{ key: number }>("SELECT key FROM calls WHERE id = ?", idBytes(id));
+    if (call === undefined) return { bytes: [], nextSeq: undefined };
+    return readPayload(this.#query, call.key, field, fromSeq, PART_BYTES);
+  }
+
+  pastSessions(
+    bootIndex: number,
+    user: string | undefined,
+    limit: number,
+    cursor: string | undefined,
+  ): Page<SessionView> {
+    return listPastSessions(this.#query, bootIndex, user, limit, cursor);
+  }
+
+  session(id: SessionId): SessionView | undefined {
+    return findSession(this.#query, id);
+  }
+
+  exportBatch(range: ExportRange, from: ExportPosition | undefined): ReturnType<typeof exportBatch> {
+    return exportBatch(this.#query, range, from);
+  }
+
+  agents(): EnrolledAgent[] {
+    const rows = this.#query.all<{
+      id: string;
+      name: string;
+      public_key: string;
+      enrolled_at: number;
+      revoked_at: number | null;
+    }>("SELECT id, name, public_key, enrolled_at, revoked_at FROM agents ORDER BY id");
+    return rows.map((row) => ({
+      id: row.id as AgentId,
+      name: row.name,
+      publicKey: row.public_key,
+      enrolledAtMs: row.enrolled_at,
+      revokedAtMs: row.revoked_at ?? undefined,
+    }));
+  }
+
+  tokenGood(sha256: string, name: string, nowMs: number): boolean {
+    const found = this.#query.get(
+      "SELECT 1 FROM tokens WHERE sha256 = ? AND name = ? AND expires_at > ? AND used_by IS NULL",
+      sha256,
+      name,
+      nowMs,
+    );
+    return found !== undefined;
+  }
+
+  /** Records in the log. */
+  size(): number {
+    return this.#query.get<{ size: number }>("SELECT coalesce(max(idx) + 1, 0) AS size FROM records")?.size ?? 0;
+  }
+
+  /** Calls and sessions that no record ended. */
+  leftOpen(): LeftOpen {
+    const calls = this.#query.all<{ key: number; leaf: Uint8Array }>(
+      "SELECT key, leaf FROM calls JOIN records ON idx = key WHERE ended IS NULL ORDER BY key",
+    );
+    const sessions = this.#query.all<{ leaf: Uint8Array; calls: number }>(
+      `SELECT leaf, (SELECT count(*) FROM calls WHERE calls.session = sessions.key) AS calls
+       FROM sessions JOIN records ON idx = key WHERE closed IS NULL ORDER BY key`,
+    );
+    return {
+      calls: calls.map(({ key, leaf }) => ({ leaf: Buffer.from(leaf).toString(), delivered: this.#delivered(key) })),
+      sessions: sessions.map(({ leaf, calls: count }) => ({ leaf: Buffer.from(leaf).toString(), calls: count })),
+    };
+  }
+
+  #delivered(callKey: number): number {
+    const row = this.#query.get<{ bytes: number }>(
+      `SELECT coalesce(sum(length(bytes)), 0) AS bytes FROM payloads
+       WHERE key >= (?1 << 27) AND key < ((?1 + 1) << 27) AND (key >> 24) & 7 = 2`,
+      callKey,
+    );
+    return row?.bytes ?? 0;
+  }
+}

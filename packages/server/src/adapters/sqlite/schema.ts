@@ -1,0 +1,69 @@
+import type { DatabaseSync } from "node:sqlite";
+
+/**
+ * `records` is the log. `payloads` is the vault. Everything else is derived from the records, and can be built again from
+ * them. Ids stand as their 16 bytes.
+ *
+ * payloads.key = index of the call's call.decided × 2^27 + field × 2^24 + seq of the row's first piece: one integer, so
+ * that a payload lies together and needs no index of its own.
+ */
+const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE records (idx INTEGER PRIMARY KEY, leaf BLOB NOT NULL) STRICT;
+  CREATE TRIGGER records_keep_update BEFORE UPDATE ON records BEGIN SELECT RAISE(ABORT, 'records are never changed'); END;
+  CREATE TRIGGER records_keep_delete BEFORE DELETE ON records BEGIN SELECT RAISE(ABORT, 'records are never deleted'); END;
+
+  CREATE TABLE payloads (key INTEGER PRIMARY KEY, bytes BLOB NOT NULL, salt BLOB) STRICT;
+  CREATE TRIGGER payloads_keep_update BEFORE UPDATE ON payloads BEGIN SELECT RAISE(ABORT, 'payloads are never changed'); END;
+  CREATE TRIGGER payloads_keep_delete BEFORE DELETE ON payloads BEGIN SELECT RAISE(ABORT, 'payloads are never deleted'); END;
+
+  CREATE TABLE names (key INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+  CREATE TABLE calls (
+    key INTEGER PRIMARY KEY,
+    id BLOB NOT NULL UNIQUE,
+    time INTEGER NOT NULL,
+    user INTEGER NOT NULL,
+    connection INTEGER NOT NULL,
+    verdict INTEGER NOT NULL,
+    session INTEGER NOT NULL,
+    ended INTEGER
+  ) STRICT;
+  CREATE INDEX calls_by_user ON calls (user);
+  CREATE INDEX calls_by_session ON calls (session);
+  CREATE TABLE sessions (
+    key INTEGER PRIMARY KEY,
+    id BLOB NOT NULL UNIQUE,
+    user INTEGER NOT NULL,
+    closed INTEGER
+  ) STRICT;
+  CREATE INDEX sessions_by_user ON sessions (user);
+  CREATE TABLE mentions (call BLOB NOT NULL, idx INTEGER NOT NULL, PRIMARY KEY (call, idx)) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE agents (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    public_key TEXT NOT NULL,
+    enrolled_at INTEGER NOT NULL,
+    revoked_at INTEGER
+  ) STRICT;
+  CREATE TABLE tokens (
+    sha256 TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    used_by TEXT
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE blocks (block INTEGER PRIMARY KEY, earliest INTEGER NOT NULL, latest INTEGER NOT NULL) STRICT;
+  CREATE TABLE probe (id INTEGER PRIMARY KEY CHECK (id = 0), at INTEGER NOT NULL) STRICT;
+  `,
+];
+
+/** Brings the database to this program's schema. @throws Error when it is newer than this program */
+export function migrate(db: DatabaseSync): void {
+  const { user_version: version } = db.prepare("PRAGMA user_version").get() as { user_version: number };
+  if (version > MIGRATIONS.length) {
+    throw new Error(`the store has schema version ${version}; this program knows ${MIGRATIONS.length}`);
+  }
+  for (let next = version; next < MIGRATIONS.length; next++) {
+    db.exec(`BEGIN IMMEDIATE; ${MIGRATIONS[next]}; PRAGMA user_version = ${next + 1}; COMMIT;`);
+  }
+}

@@ -1,0 +1,115 @@
+import { HoopishError } from "@hoopish/protocol";
+import type { AgentStore, EnrolledAgent } from "../../agents/port.ts";
+import { createEvidenceLog } from "../../evidence/log.ts";
+import type { EvidenceLog, EvidenceReader, ExportItem } from "../../evidence/port.ts";
+import { type LeftOpen, recover } from "../../evidence/recovery.ts";
+import type { EvidenceStore } from "../../evidence/store.ts";
+import { createAgentStore } from "./agent-store.ts";
+import type { ExportPosition } from "./export-queries.ts";
+import { DatabaseThread } from "./thread.ts";
+
+export interface SqliteStoreOptions {
+  /** The database's file, made when it is not there; or `:memory:`, which lives as long as the store. */
+  readonly path: string;
+  /** Which server this is, in every record's `src`. */
+  readonly replica: string;
+  /** Unix milliseconds. */
+  readonly clock?: () => number;
+  /** Pages of the file, at most; for tests of a full disk. */
+  readonly maxPages?: number;
+}
+
+export interface SqliteStore {
+  readonly log: EvidenceLog;
+  readonly reader: EvidenceReader;
+  readonly agents: AgentStore;
+  /** What a crash had left open, and was ended in the log before anything else. */
+  readonly recovered: { readonly calls: number; readonly sessions: number };
+  /** Writes what waits, then lets go of the database. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the store, and ends in its log what a crash left open.
+ * @throws HoopishError configuration: the file cannot be opened, or another server uses it; evidence_unavailable
+ */
+export async function openSqliteStore(options: SqliteStoreOptions): Promise<SqliteStore> {
+  const writer = await openThread("writer", options);
+  const evidence: EvidenceStore = {
+    commit: (batch) => writer.ask("writer.commit", batch),
+    probe: () => writer.ask("writer.probe"),
+  };
+  const log = createEvidenceLog(evidence, options);
+  // The questions of auditors go to a connection of their own; a database in memory has only one.
+  const inMemory = options.path === ":memory:";
+  let reading: Promise<DatabaseThread> | undefined = inMemory ? Promise.resolve(writer) : undefined;
+  const ask = async <T>(method: string, ...args: readonly unknown[]): Promise<T> => {
+    reading ??= openThread("reader", options);
+    return (await reading).ask<T>(`reader.${method}`, ...args);
+  };
+  const close = async (): Promise<void> => {
+    await log.close();
+    if (!inMemory && reading !== undefined) await (await reading).close();
+    await writer.close();
+  };
+  try {
+    const recovered = await recover(await writer.ask<LeftOpen>("reader.leftOpen"), log);
+    const agents = createAgentStore(
+      {
+        agents: () => writer.ask<readonly EnrolledAgent[]>("reader.agents"),
+        tokenGood: (sha256, name, nowMs) => writer.ask<boolean>("reader.tokenGood", sha256, name, nowMs),
+      },
+      log,
+    );
+    return { log, reader: createReader(ask, writer.size), agents, recovered, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+type Ask = <T>(method: string, ...args: readonly unknown[]) => Promise<T>;
+
+function createReader(ask: Ask, bootIndex: number): EvidenceReader {
+  return {
+    calls: (filter, limit, cursor) => ask("calls", filter, limit, cursor),
+    call: (id) => ask("call", id),
+    pastSessions: (user, limit, cursor) => ask("pastSessions", bootIndex, user, limit, cursor),
+    session: (id) => ask("session", id),
+    async *payload(id, field) {
+      let seq: number | undefined = 0;
+      while (seq !== undefined) {
+        const part: { bytes: Uint8Array[]; nextSeq: number | undefined } = await ask("payloadPart", id, field, seq);
+        yield* part.bytes;
+        seq = part.nextSeq;
+      }
+    },
+    async *export({ sinceMs, untilMs }, payloads) {
+      let position: ExportPosition | undefined;
+      do {
+        const batch: { items: ExportItem[]; position: ExportPosition | undefined } = await ask(
+          "exportBatch",
+          { sinceMs, untilMs, payloads },
+          position,
+        );
+        if (batch.items.length > 0) yield batch.items;
+        position = batch.position;
+      } while (position !== undefined);
+    },
+  };
+}
+
+async function openThread(role: "writer" | "reader", { path, maxPages }: SqliteStoreOptions): Promise<DatabaseThread> {
+  try {
+    return await DatabaseThread.open({ role, path, maxPages });
+  } catch (cause) {
+    const { code, message } = cause as { code?: string; message?: string };
+    if (code === "HOOPISH_LOCKED") {
+      throw new HoopishError("configuration", "another hoopish-server uses this store", {
+        hint: `stop the other server, or give this one a store of its own (${path})`,
+        cause,
+      });
+    }
+    throw new HoopishError("configuration", `the store ${path} cannot be opened: ${message}`, { cause });
+  }
+}

@@ -1,0 +1,62 @@
+import { resolve } from "node:path";
+import type { Config, ConnectionConfig, IssuerConfig } from "./config.ts";
+import type { ConfigFile, ConnectionFile, IssuerFile } from "./config-file.ts";
+import { parseHttpUrl, parseListen } from "./endpoints.ts";
+
+/** A file that passed every check → the configuration that the server runs with; relative paths start at `folder`. */
+export function buildConfig(file: ConfigFile, folder: string): Config {
+  const { tls } = file;
+  return {
+    listen: certain(parseListen(file.listen)),
+    publicUrl: certain(parseHttpUrl(file.publicUrl)).origin,
+    tls: tls && { certFile: resolve(folder, tls.certFile), keyFile: resolve(folder, tls.keyFile) },
+    trustProxy: file.trustProxy,
+    store: { kind: "sqlite", path: resolve(folder, file.store.slice("sqlite:".length)) },
+    evidence: { origin: file.evidence.origin },
+    identity: {
+      issuers: file.identity.issuers.map(buildIssuer),
+      clockToleranceSeconds: file.identity.clockTolerance / 1_000,
+      insecureStorage: file.identity.insecureStorage,
+    },
+    roles: file.roles,
+    connections: file.connections.map(buildConnection),
+    rules: file.rules.map(({ then, ...rule }) => ({ ...rule, verdict: then })),
+    drainMs: file.drain,
+    logLevel: file.logLevel,
+  };
+}
+
+/** `offline_access` asks for the refresh token without which a sign-in ends with the first access token. */
+const DEFAULT_SCOPES = ["openid", "profile", "email", "offline_access"];
+
+function buildIssuer(it: IssuerFile): IssuerConfig {
+  const human = it.kind === "human";
+  return {
+    issuer: it.issuer,
+    kind: it.kind,
+    audience: it.audience,
+    clientId: it.clientId,
+    clients: it.clients,
+    scopes: human ? (it.scopes ?? DEFAULT_SCOPES) : [],
+    flows: human ? (it.flows ?? ["device", "browser"]) : [],
+    claims: { user: it.claims.user ?? "sub", groups: it.claims.groups },
+    algorithms: it.algorithms,
+    jwksUri: it.jwksUri,
+  };
+}
+
+function buildConnection({ limits, idle, maxSession, ...rest }: ConnectionFile): ConnectionConfig {
+  const { callSeconds, ...others } = limits;
+  return {
+    ...rest,
+    limits: { ...others, callMs: callSeconds * 1_000 },
+    idleMs: idle,
+    maxSessionMs: maxSession,
+  };
+}
+
+/** What the schema has checked. @throws TypeError when it has not: a defect of ours, not of the file */
+function certain<T>(value: T | undefined): T {
+  if (value === undefined) throw new TypeError("a configuration was built that had not been checked");
+  return value;
+}

@@ -1,0 +1,60 @@
+import type { Api, Protocol, SignInFlow } from "@hoopish/protocol";
+
+/** The configuration file's contents after schema.ts: defaults filled in, durations in ms, sizes in bytes. */
+export interface ConfigFile {
+  readonly listen: string;
+  readonly publicUrl: string;
+  readonly tls?: { readonly certFile: string; readonly keyFile: string };
+  readonly trustProxy: boolean;
+  readonly store: string;
+  readonly evidence: { readonly origin: string };
+  readonly identity: {
+    readonly issuers: readonly IssuerFile[];
+    readonly clockTolerance: number;
+    readonly insecureStorage: boolean;
+  };
+  readonly roles: { readonly admin: readonly string[]; readonly auditor: readonly string[] };
+  readonly connections: readonly ConnectionFile[];
+  readonly rules: readonly RuleFile[];
+  readonly drain: number;
+  readonly logLevel: "debug" | "info" | "warn" | "error";
+}
+
+export interface IssuerFile {
+  readonly issuer: string;
+  readonly kind: "human" | "service";
+  readonly audience: string;
+  readonly clientId?: string;
+  readonly clients: readonly string[];
+  readonly scopes?: readonly string[];
+  readonly flows?: readonly SignInFlow[];
+  readonly claims: { readonly user?: string; readonly groups?: string };
+  readonly algorithms: readonly string[];
+  readonly jwksUri?: string;
+}
+
+export interface ConnectionFile {
+  readonly name: string;
+  readonly agent: string;
+  readonly protocol: Protocol;
+  readonly api: Api;
+  readonly limits: {
+    readonly requestBytes: number;
+    readonly responseBytes: number;
+    readonly callSeconds: number;
+    readonly concurrentCalls: number;
+  };
+  readonly requireReason: boolean;
+  readonly idle: number;
+  readonly maxSession: number;
+  readonly evidence: "overlap" | "first";
+}
+
+export interface RuleFile {
+  readonly name: string;
+  readonly connections: readonly string[];
+  readonly groups: readonly string[];
+  readonly users: readonly string[];
+  readonly services: readonly string[];
+  readonly then: "allow";
+}

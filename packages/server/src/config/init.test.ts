@@ -1,0 +1,47 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: ${…} is what a configuration says, not a template of ours
+import { HoopishError } from "@hoopish/protocol";
+import { describe, expect, it } from "vitest";
+import { initConfig } from "./init.ts";
+import { checkConfigBytes } from "./load.ts";
+
+const world = {
+  env: {},
+  readFile: () => {
+    throw new Error("init names no file that must be there");
+  },
+};
+
+describe("initConfig", () => {
+  it.each([
+    ["for this machine", {}],
+    [
+      "for a bank",
+      { publicUrl: "https://gateway.bank.example", listen: "0.0.0.0:8443", issuer: "https://login.other.example/v2" },
+    ],
+    ["with characters that YAML would take for its own", { clientId: 'a: "b" #c', audience: "${env:X}" }],
+  ])("%s: passes check as it stands", (_what, options) => {
+    const check = checkConfigBytes(Buffer.from(initConfig(options)), "config.yaml", world);
+    expect(check).toHaveProperty("config");
+    if ("config" in check && "clientId" in options) {
+      expect(check.config.identity.issuers[0]).toMatchObject(options);
+    }
+  });
+
+  it("the lines that stand in comments are good too", () => {
+    const text = initConfig({ publicUrl: "https://gateway.bank.example" })
+      .replace(/^trustProxy: true$/m, "")
+      .replace(/# (tls: )/, "$1")
+      .replace(/^( +)# (algorithms:|jwksUri:|- issuer:| {2}kind:| {2}audience:| {2}clients:| {2}claims:)/gm, "$1$2");
+    const readable = { env: {}, readFile: () => Buffer.from("pem") };
+    const check = checkConfigBytes(Buffer.from(text), "config.yaml", readable);
+    expect(check).toHaveProperty("config");
+    expect("config" in check && check.config.identity.issuers.map((issuer) => issuer.kind)).toEqual([
+      "human",
+      "service",
+    ]);
+  });
+
+  it.each(["gateway", "ftp://x", "http://gateway.bank.example"])("refuses %s", (publicUrl) => {
+    expect(() => initConfig({ publicUrl })).toThrow(HoopishError);
+  });
+});

@@ -1,0 +1,95 @@
+import { isPrivateTransport, parseHttpUrl } from "./endpoints.ts";
+import type { Finding, Path } from "./mistake.ts";
+import type { View } from "./view.ts";
+
+/** Who can sign in at all, for rules and roles that would otherwise wait for somebody who never comes. */
+export interface KnownPrincipals {
+  /** False while an issuer is not understood: then nothing can be said. */
+  readonly certain: boolean;
+  readonly users: boolean;
+  readonly groups: boolean;
+  readonly services: boolean;
+}
+
+const ISSUERS: Path = ["identity", "issuers"];
+
+export function knownPrincipals(view: View): KnownPrincipals {
+  const issuers = view.items(ISSUERS);
+  const kinds = issuers.map((issuer) => kindOf(view, issuer));
+  const people = issuers.filter((_, index) => kinds[index] === "human");
+  return {
+    certain: issuers.length > 0 && kinds.every((kind) => kind !== undefined),
+    users: people.length > 0,
+    groups: people.some((issuer) => view.has([...issuer, "claims", "groups"])),
+    services: kinds.includes("service"),
+  };
+}
+
+export function checkIssuers(view: View): Finding[] {
+  const seen = new Set<string>();
+  return view.items(ISSUERS).flatMap((issuer) => {
+    const path = [...issuer, "issuer"];
+    const text = view.text(path);
+    const findings = [...checkUrls(view, issuer), ...checkKind(view, issuer)];
+    if (text === undefined) return findings;
+    // A token chooses its entry by `iss` alone: two entries for one issuer would leave it to chance which rules it by.
+    if (seen.has(text)) findings.push({ path, message: "another entry above has this issuer" });
+    seen.add(text);
+    return findings;
+  });
+}
+
+function checkUrls(view: View, issuer: Path): Finding[] {
+  const findings: Finding[] = [];
+  const path = [...issuer, "issuer"];
+  const url = parseHttpUrl(view.text(path) ?? "");
+  const jwksPath = [...issuer, "jwksUri"];
+  const jwks = parseHttpUrl(view.text(jwksPath) ?? "");
+  const insecure =
+    "must be https: whoever stands on the way could give keys of his own (http is for this machine only)";
+  if (url !== undefined && !isPrivateTransport(url)) findings.push({ path, message: insecure });
+  if (jwks !== undefined && !isPrivateTransport(jwks)) findings.push({ path: jwksPath, message: insecure });
+  // OpenID Connect Discovery 1.0 §3: an issuer has neither query nor fragment.
+  if (url !== undefined && (url.search !== "" || url.hash !== "")) {
+    findings.push({ path, message: "an issuer has neither a query nor a fragment" });
+  }
+  return findings;
+}
+
+function checkKind(view: View, issuer: Path): Finding[] {
+  const kind = kindOf(view, issuer);
+  if (kind === undefined) return [];
+  const findings: Finding[] = [];
+  const refuse = (key: string, message: string): void => {
+    const path = [...issuer, key];
+    if (view.has(path)) findings.push({ path, offset: view.keyOffset(path), message });
+  };
+  if (kind === "service") {
+    refuse("clientId", "is for people's issuers; name the clients of a workload issuer in clients: […]");
+    refuse("flows", "nobody signs in at a workload issuer: leave flows out");
+    refuse("scopes", "nobody signs in at a workload issuer: leave scopes out");
+    return findings;
+  }
+  refuse("clients", "is for workload issuers; people sign in with clientId");
+  const missing = (path: Path, message: string): void => {
+    if (!view.has(path)) findings.push({ path, offset: view.keyOffset(path.slice(0, -1)), message });
+  };
+  missing([...issuer, "clientId"], '"clientId" is missing: the client id with which the CLI signs people in');
+  const user = '"claims.user" is missing: the claim by which rules name a person, such as email or preferred_username';
+  missing([...issuer, "claims", "user"], user);
+  const audience = view.text([...issuer, "audience"]);
+  if (audience !== undefined && audience === view.text([...issuer, "clientId"])) {
+    const message =
+      "must differ from clientId: an ID token names the client as its audience and would pass for an access token";
+    findings.push({ path: [...issuer, "audience"], message });
+  }
+  return findings;
+}
+
+/** @returns undefined when it cannot be said */
+function kindOf(view: View, issuer: Path): "human" | "service" | undefined {
+  const path = [...issuer, "kind"];
+  if (!view.has(path)) return "human";
+  const text = view.text(path);
+  return text === "human" || text === "service" ? text : undefined;
+}

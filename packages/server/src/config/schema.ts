@@ -1,0 +1,154 @@
+import { APIS } from "@hoopish/protocol";
+import { z } from "zod";
+import type { ConfigFile } from "./config-file.ts";
+import { parseHttpUrl, parseListen } from "./endpoints.ts";
+import { duration, flag, name, size, text, whole } from "./fields.ts";
+import { UNBUILT_PROTOCOLS, UNBUILT_STORE, UNBUILT_VERDICTS } from "./unbuilt.ts";
+
+/**
+ * The configuration as it is written: shapes, ranges, defaults. What one part demands of another stands in
+ * cross-checks.ts. Unknown keys are errors everywhere; messages never hold a value.
+ */
+
+/** RFC 7518 and RFC 8037 signature algorithms with a public key. `none` and the HS family prove nothing here. */
+const ASYMMETRIC_ALGORITHMS = [
+  "RS256",
+  "RS384",
+  "RS512",
+  "PS256",
+  "PS384",
+  "PS512",
+  "ES256",
+  "ES384",
+  "ES512",
+  "EdDSA",
+] as const;
+const DEFAULT_ALGORITHMS: (typeof ASYMMETRIC_ALGORITHMS)[number][] = ["RS256", "PS256", "ES256", "EdDSA"];
+
+const algorithm = z.enum(ASYMMETRIC_ALGORITHMS, {
+  error: ({ input }) =>
+    typeof input === "string" && /^(none|hs\d+)$/i.test(input)
+      ? "unsigned tokens and shared secrets prove nothing about who signed; name algorithms with a public key"
+      : `write any of: ${ASYMMETRIC_ALGORITHMS.join(", ")}`,
+});
+
+const listenError = "write an address and a port, such as 127.0.0.1:8443 or [::1]:8443";
+const listen = z.string({ error: listenError }).refine((value) => parseListen(value) !== undefined, listenError);
+
+const urlError = (example: string): string => `write a URL such as ${example}, with no user name in it`;
+const httpUrl = (example: string) =>
+  z
+    .string({ error: urlError(example) })
+    .max(2_048, urlError(example))
+    .refine((value) => parseHttpUrl(value) !== undefined, urlError(example));
+
+const store = z
+  .string({ error: "write sqlite:PATH" })
+  .max(4_096, "write sqlite:PATH")
+  .refine((value) => /^sqlite:(?!:memory:|file:)\S(.*\S)?$/.test(value), {
+    error: ({ input }) => {
+      if (/^postgres(ql)?:/i.test(String(input))) return UNBUILT_STORE;
+      const memory = /:memory:/.test(String(input));
+      return memory ? "evidence must outlive the process: write sqlite:PATH" : "write sqlite:PATH";
+    },
+  });
+
+const file = text("the path of a file", 4_096);
+const groups = z.array(text("the name of a group"));
+
+const issuer = z.strictObject({
+  issuer: httpUrl("https://login.bank.example"),
+  kind: z.enum(["human", "service"]).default("human"),
+  audience: text("the audience that its tokens for hoopish name"),
+  clientId: text("the client id with which the CLI signs in").exactOptional(),
+  clients: z.array(text("a client id")).default([]),
+  scopes: z.array(text("a scope", 128).regex(/^\S+$/, "a scope has no spaces in it")).exactOptional(),
+  flows: z
+    .array(z.enum(["device", "browser"]))
+    .min(1, "name a flow, or leave `flows` out")
+    .exactOptional(),
+  claims: z
+    .strictObject({
+      user: text("the name of a claim").exactOptional(),
+      groups: text("the name of a claim").exactOptional(),
+    })
+    .default({}),
+  algorithms: z.array(algorithm).min(1, "name an algorithm, or leave `algorithms` out").default(DEFAULT_ALGORITHMS),
+  jwksUri: httpUrl("https://login.bank.example/jwks").exactOptional(),
+});
+
+const limits = z.strictObject({
+  requestBytes: size("1B", "1GiB").prefault("4MiB"),
+  responseBytes: size("1B", "16GiB").prefault("64MiB"),
+  callSeconds: whole(1, 86_400).prefault(300),
+  concurrentCalls: whole(1, 10_000).prefault(32),
+});
+
+const connection = z.strictObject({
+  name: name("a name for the connection"),
+  agent: name("the name of the agent that serves it"),
+  protocol: z
+    .enum(["http"], { error: ({ input }) => UNBUILT_PROTOCOLS.get(String(input)) ?? "write http" })
+    .default("http"),
+  api: z.enum(APIS),
+  limits: limits.prefault({}),
+  requireReason: flag().prefault(false),
+  idle: duration("1s", "7d").prefault("30m"),
+  maxSession: duration("1s", "7d").prefault("8h"),
+  evidence: z.enum(["overlap", "first"]).default("overlap"),
+});
+
+const rule = z.strictObject({
+  name: name("a name for the rule"),
+  connections: z.array(text('the name of a connection, or "*"')).min(1, 'name a connection, or "*" for all'),
+  groups: groups.default([]),
+  users: z.array(text("a user")).default([]),
+  services: z.array(text("a service")).default([]),
+  // biome-ignore lint/suspicious/noThenProperty: the contract's word; a schema is never awaited
+  then: z.enum(["allow"], { error: ({ input }) => UNBUILT_VERDICTS.get(String(input)) ?? "write allow" }),
+});
+
+const originError = "write a name for the log such as gateway.bank.example/hoopish: no scheme, no spaces, no +";
+
+const fileSchema = z.strictObject({
+  listen,
+  publicUrl: httpUrl("https://gateway.bank.example"),
+  tls: z.strictObject({ certFile: file, keyFile: file }).exactOptional(),
+  trustProxy: flag().prefault(false),
+  store,
+  evidence: z.strictObject({
+    // C2SP tlog-checkpoint: the origin is a schema-less URL, and may hold neither spaces nor "+".
+    origin: z.string({ error: originError }).regex(/^(?!\w+:\/\/)[\x21-\x2a\x2c-\x7e]{1,255}$/, originError),
+  }),
+  identity: z.strictObject({
+    issuers: z.array(issuer).min(1, "without an issuer nobody can sign in"),
+    clockTolerance: duration("0s", "5m").prefault("30s"),
+    insecureStorage: flag().prefault(false),
+  }),
+  roles: z.strictObject({ admin: groups.default([]), auditor: groups.default([]) }).prefault({}),
+  connections: z.array(connection),
+  rules: z.array(rule),
+  drain: duration("0s", "10m").prefault("20s"),
+  logLevel: z.enum(["debug", "info", "warn", "error"]).default("info"),
+});
+
+export const configFileSchema: z.ZodType<ConfigFile> = fileSchema;
+
+/**
+ * The JSON Schema (draft 2020-12) of the file as it is written, for editors: every scalar may also be a `${env:X}` or
+ * `${file:P}`, which is put in before the rest is checked.
+ */
+export function configJsonSchema(): object {
+  const schema = z.toJSONSchema(fileSchema, {
+    io: "input",
+    override: ({ jsonSchema }) => {
+      const scalar = jsonSchema.type === "string" || jsonSchema.enum !== undefined;
+      if (!scalar || (jsonSchema.pattern === undefined && jsonSchema.enum === undefined)) return;
+      const { default: standard, ...written } = jsonSchema;
+      for (const key of Object.keys(jsonSchema)) delete jsonSchema[key];
+      Object.assign(jsonSchema, { anyOf: [written, { type: "string", pattern: "\\$\\{(env|file):" }] });
+      if (standard !== undefined) jsonSchema.default = standard;
+    },
+  });
+  return { title: "hoopish-server configuration", ...schema };
+}

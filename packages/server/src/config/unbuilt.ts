@@ -1,0 +1,39 @@
+/**
+ * What the contract names and this version does not do. Each is refused by name: to pass over a `masking` or a `when`
+ * in silence would be to run without the protection that somebody wrote down. An entry goes when its feature comes.
+ */
+
+const refuse = (what: string): string =>
+  `${what} not built yet in this version; hoopish-server refuses to start rather than run without it`;
+
+/** Paths with `*` for each index. */
+const UNBUILT_KEYS: ReadonlyMap<string, string> = new Map([
+  ["evidence.keyFile", refuse("signing the log (evidence.keyFile) is")],
+  ["evidence.vaultKeyFile", refuse("encrypting payloads (evidence.vaultKeyFile) is")],
+  ["evidence.anchors", refuse("anchoring the log (evidence.anchors) is")],
+  ["retention", refuse("retention is")],
+  ["masking", refuse("masking is")],
+  ["tests", refuse("policy tests are")],
+  ["connections.*.record", refuse("record (what of an answer is kept) is")],
+  ["connections.*.uninspectable", refuse("uninspectable (a part of masking) is")],
+  ["rules.*.when", refuse("a rule's condition (when) is")],
+  ["rules.*.approval", refuse("approval is")],
+  ["rules.*.record", refuse("record (what of an answer is kept) is")],
+  ["rules.*.message", refuse("a rule's message (a part of `then: block`) is")],
+]);
+
+export function unbuiltKey(path: readonly (string | number)[]): string | undefined {
+  return UNBUILT_KEYS.get(path.map((step) => (typeof step === "number" ? "*" : step)).join("."));
+}
+
+export const UNBUILT_PROTOCOLS: ReadonlyMap<string, string> = new Map([
+  ["grpc", refuse("protocol grpc is")],
+  ["postgres", refuse("protocol postgres is")],
+]);
+
+export const UNBUILT_VERDICTS: ReadonlyMap<string, string> = new Map([
+  ["hold", refuse("then: hold is")],
+  ["block", refuse("then: block is")],
+]);
+
+export const UNBUILT_STORE: string = refuse("the PostgreSQL store (postgres://) is");

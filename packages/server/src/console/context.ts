@@ -1,0 +1,62 @@
+import type { Discovery, RecordActor, Role } from "@hoopish/protocol";
+import { HoopishError } from "@hoopish/protocol";
+import type { Challenges } from "../agents/challenges.ts";
+import type { Enrolment } from "../agents/enrolment.ts";
+import type { Roster } from "../agents/roster.ts";
+import type { ConnectionConfig } from "../config/config.ts";
+import type { EvidenceLog, EvidenceReader } from "../evidence/port.ts";
+import type { ActorOf, Identity, Principal } from "../identity/principal.ts";
+import { type RoleGroups, rolesOf } from "../identity/roles.ts";
+import type { Policy } from "../policy/policy.ts";
+import type { Sessions } from "../sessions/sessions.ts";
+
+/** What the control API needs of the rest of the server. */
+export interface ConsolePorts {
+  readonly discovery: Discovery;
+  readonly origin: string;
+  readonly connections: readonly ConnectionConfig[];
+  readonly identity: Identity;
+  readonly roles: RoleGroups;
+  readonly policy: () => Policy;
+  readonly sessions: Sessions;
+  readonly roster: Roster;
+  readonly enrolment: Enrolment;
+  readonly challenges: Challenges;
+  readonly log: EvidenceLog;
+  readonly reader: EvidenceReader;
+  readonly actorOf: ActorOf;
+  readonly now: () => number;
+  readonly draining: () => boolean;
+  readonly report: (error: unknown) => void;
+}
+
+/** Who asks, as each route sees it. */
+export interface Caller {
+  readonly principal: Principal;
+  readonly actor: RecordActor;
+  readonly roles: readonly Role[];
+}
+
+export type ConsoleEnv = { Variables: { caller: Caller } };
+
+export function callerOf(principal: Principal, ports: ConsolePorts): Caller {
+  return { principal, actor: ports.actorOf(principal), roles: rolesOf(principal, ports.roles) };
+}
+
+/** @throws HoopishError access_denied */
+export function demand(caller: Caller, role: Role): void {
+  if (caller.roles.includes(role)) return;
+  throw new HoopishError("access_denied", `this is for the role "${role}", which your groups do not give`);
+}
+
+const MAX_PAGE = 1_000;
+
+/** `limit` of a list. @throws HoopishError bad_request */
+export function pageLimit(text: string | undefined): number {
+  if (text === undefined) return 50;
+  const limit = Number(text);
+  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_PAGE) {
+    throw new HoopishError("bad_request", `limit is a whole number from 1 to ${MAX_PAGE}`);
+  }
+  return limit;
+}

@@ -1,0 +1,159 @@
+import type { IncomingMessage } from "node:http";
+import {
+  authRenewSchema,
+  HoopishError,
+  type SessionEvent,
+  type SessionId,
+  sessionOpenSchema,
+  tcpStreamSchema,
+  toHoopishError,
+} from "@hoopish/protocol";
+import { type TunnelStream, toDuplex, type UpgradeDecision } from "@hoopish/tunnel";
+import type { EvidenceLog } from "../evidence/port.ts";
+import type { ActorOf, Identity, Principal } from "../identity/principal.ts";
+import type { HttpEntry } from "../protocols/http/http-entry.ts";
+import type { Session } from "../sessions/session.ts";
+import type { Sessions } from "../sessions/sessions.ts";
+import { bearerToken, clientName, rejection } from "./bearer.ts";
+
+/** REFUSED_STREAM and CANCEL of RFC 9113 §7. */
+const REFUSED_STREAM = 0x7;
+/** Event bytes that may wait for a CLI that does not read its session's events; what comes then is left out. */
+const MAX_EVENT_BYTES = 262_144;
+
+export interface ClientTunnelPorts {
+  readonly identity: Identity;
+  readonly sessions: Sessions;
+  readonly log: EvidenceLog;
+  readonly actorOf: ActorOf;
+  readonly http: HttpEntry;
+  readonly now: () => number;
+  readonly draining: () => boolean;
+  readonly report: (error: unknown) => void;
+}
+
+/** A person's or a job's tunnel: who it is is settled once, before the upgrade, and again at each renewal. */
+export async function authorizeClient(request: IncomingMessage, ports: ClientTunnelPorts): Promise<UpgradeDecision> {
+  const client = clientName(request);
+  try {
+    if (ports.draining()) throw new HoopishError("server_draining", "the server is about to stop; try again");
+    const principal = await ports.identity.verify(bearerToken(request.headers.authorization));
+    const expires = new Date(principal.expiresAtMs).toISOString();
+    await ports.log.append([{ type: "auth.login", actor: ports.actorOf(principal), expires, client }]);
+    const tunnel = new ClientTunnel(principal, ports);
+    return { accept: { onStream: (stream) => tunnel.onStream(stream), onClose: () => tunnel.onClose() } };
+  } catch (thrown) {
+    const error = toHoopishError(thrown);
+    if (error.code === "internal") ports.report(thrown);
+    await ports.log
+      .append([{ type: "auth.refused", reason: error.message, code: error.code, client }])
+      .catch(() => undefined);
+    return rejection(error);
+  }
+}
+
+class ClientTunnel {
+  readonly #ports: ClientTunnelPorts;
+  readonly #sessions = new Map<SessionId, Session>();
+  #principal: Principal;
+
+  constructor(principal: Principal, ports: ClientTunnelPorts) {
+    this.#principal = principal;
+    this.#ports = ports;
+  }
+
+  onStream(stream: TunnelStream): void {
+    switch (stream.headers[":kind"]) {
+      case "tcp":
+        this.#tcp(stream);
+        return;
+      case "session.open":
+        this.#reply(stream, this.#open(stream));
+        return;
+      case "auth.renew":
+        this.#reply(stream, this.#renew(stream));
+        return;
+      default:
+        stream.reset(REFUSED_STREAM, "no such kind of stream");
+    }
+  }
+
+  onClose(): void {
+    for (const session of this.#sessions.values()) this.#end(session, "the client's tunnel closed");
+  }
+
+  #tcp(stream: TunnelStream): void {
+    const parsed = tcpStreamSchema.safeParse(stream.headers);
+    const session = parsed.success ? this.#sessions.get(parsed.data.session) : undefined;
+    if (session === undefined || session.ended !== undefined) stream.reset(REFUSED_STREAM, "no such session");
+    else this.#ports.http.accept(toDuplex(stream), session);
+  }
+
+  async #open(stream: TunnelStream): Promise<object> {
+    let over = false;
+    let opened: Session | undefined;
+    const closed = (): void => {
+      over = true;
+      if (opened !== undefined) this.#end(opened, "closed by its owner");
+    };
+    stream.handler = { onData: (chunk) => stream.consumed(chunk.length), onEnd: closed, onReset: closed };
+    const ask = sessionOpenSchema.safeParse(stream.headers);
+    if (!ask.success) throw new HoopishError("bad_request", "session.open is malformed");
+    if (this.#principal.expiresAtMs <= this.#ports.now())
+      throw new HoopishError("unauthenticated", "the sign-in expired");
+    const session = await this.#ports.sessions.open(this.#principal, ask.data, (event) => emit(stream, event));
+    opened = session;
+    this.#sessions.set(session.id, session);
+    session.signal.addEventListener("abort", () => {
+      this.#sessions.delete(session.id);
+      stream.end();
+    });
+    if (over) closed();
+    const { connection, facts } = session;
+    const { name, protocol, api } = connection;
+    const expiresAt = new Date(session.expiresAtMs).toISOString();
+    return { session: { id: session.id, connection: name, protocol, api, rule: facts.rule, expiresAt } };
+  }
+
+  async #renew(stream: TunnelStream): Promise<object> {
+    stream.handler = {
+      onData: (chunk) => stream.consumed(chunk.length),
+      onEnd: () => undefined,
+      onReset: () => undefined,
+    };
+    const ask = authRenewSchema.safeParse(stream.headers);
+    if (!ask.success) throw new HoopishError("bad_request", "auth.renew is malformed");
+    const principal = await this.#ports.identity.verify(ask.data.token);
+    if (principal.sub !== this.#principal.sub || principal.issuer !== this.#principal.issuer) {
+      throw new HoopishError("access_denied", "a tunnel keeps its principal: this token is somebody else's");
+    }
+    this.#principal = principal;
+    await this.#ports.sessions.renew([...this.#sessions.values()], principal);
+    return { expiresAt: new Date(principal.expiresAtMs).toISOString() };
+  }
+
+  /** Answers a control stream: HEADERS with the result (a session's stream stays open), or the error and the end. */
+  #reply(stream: TunnelStream, work: Promise<object>): void {
+    work.then(
+      (headers) => {
+        if (stream.state !== "closed") stream.sendHeaders(headers, { endStream: !("session" in headers) });
+      },
+      (thrown: unknown) => {
+        const error = toHoopishError(thrown);
+        if (error.code === "internal") this.#ports.report(thrown);
+        if (stream.state !== "closed") stream.sendHeaders(error.toBody(), { endStream: true });
+      },
+    );
+  }
+
+  #end(session: Session, reason: string): void {
+    this.#sessions.delete(session.id);
+    this.#ports.sessions.end(session, { reason, code: "session_closed" }).catch(this.#ports.report);
+  }
+}
+
+function emit(stream: TunnelStream, event: SessionEvent): void {
+  if (stream.state === "closed" || stream.state === "half-closed-local") return;
+  if (event.event === "call" && stream.writableQueued > MAX_EVENT_BYTES) return;
+  stream.write(Buffer.from(`${JSON.stringify(event)}\n`));
+}

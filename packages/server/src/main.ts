@@ -1,0 +1,121 @@
+import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { HoopishError, toHoopishError } from "@hoopish/protocol";
+import { Command, CommanderError } from "commander";
+import { type Logger, pino } from "pino";
+import { openSqliteStore } from "./adapters/sqlite/store.ts";
+import { initConfig } from "./config/init.ts";
+import { checkConfig, loadConfig } from "./config/load.ts";
+import { configurationError } from "./config/mistake.ts";
+import { createIdentity } from "./identity/identity.ts";
+import { actorOf } from "./identity/actor.ts";
+import { type HoopishServer, startServer } from "./server.ts";
+
+const VERSION = (JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string }).version;
+
+/** Composition root of `hoopish-server`: the only reader of argv, environment, clock and files. */
+export async function main(argv: readonly string[]): Promise<void> {
+  const program = new Command("hoopish-server")
+    .description("The hoopish server: decides who may call which model, records every call, holds no credential.")
+    .version(VERSION)
+    .exitOverride()
+    .addHelpText("after", "\nExample:\n  hoopish-server init > server.yaml\n  hoopish-server start --config server.yaml");
+  program
+    .command("start")
+    .description("run until SIGTERM or SIGINT")
+    .requiredOption("--config <file>", "the server's configuration (YAML)")
+    .option("--json", "print events as JSON lines")
+    .action((options: { config: string; json?: boolean }) => start(options.config, options.json === true));
+  program
+    .command("check")
+    .description("say every mistake in a configuration, with line and column; exit 78 when there is one")
+    .requiredOption("--config <file>", "the configuration to check")
+    .option("--json", "print one JSON document")
+    .action((options: { config: string; json?: boolean }) => check(options.config, options.json === true));
+  program
+    .command("init")
+    .description("print a commented configuration to start from")
+    .action(() => {
+      process.stdout.write(initConfig());
+    });
+  try {
+    await program.parseAsync(argv as string[]);
+  } catch (thrown) {
+    process.exitCode = exitCode(thrown, argv.includes("--json"));
+  }
+}
+
+function exitCode(thrown: unknown, json: boolean): number {
+  if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 3;
+  const error = toHoopishError(thrown);
+  if (json) process.stderr.write(`${JSON.stringify(error.toBody())}\n`);
+  else process.stderr.write(`hoopish-server: ${error.message}\n${error.hint === undefined ? "" : `  try: ${error.hint}\n`}`);
+  return error.shape.exit;
+}
+
+/** What the configuration may read besides itself. */
+const world = { env: process.env, readFile: (path: string): Buffer => readFileSync(path) };
+
+function check(file: string, json: boolean): void {
+  const checked = checkConfig(file, world);
+  const mistakes = "mistakes" in checked ? checked.mistakes : [];
+  if (json) process.stdout.write(`${JSON.stringify({ ok: mistakes.length === 0, mistakes })}\n`);
+  else if (mistakes.length > 0) throw configurationError(mistakes);
+  else process.stdout.write(`${file}: no mistakes\n`);
+  process.exitCode = mistakes.length === 0 ? 0 : 78;
+}
+
+async function start(file: string, json: boolean): Promise<void> {
+  const config = loadConfig(file, world);
+  const logger = pino({ level: config.logLevel, base: { program: "hoopish-server" } }, pino.destination(2));
+  const report = (error: unknown): void => logger.error({ error: describe(error) }, "an error that no caller sees");
+  const store = await openSqliteStore({ path: config.store.path, replica: hostname() });
+  const { calls, sessions } = store.recovered;
+  if (calls + sessions > 0) logger.warn({ calls, sessions }, "ended in the log what a crash had left open");
+  const server = await startServer(config, {
+    identity: createIdentity(config.identity.issuers, { clockToleranceSeconds: config.identity.clockToleranceSeconds }),
+    actorOf,
+    log: store.log,
+    reader: store.reader,
+    agents: store.agents,
+    now: Date.now,
+    report,
+    version: VERSION,
+  }).catch(async (error: unknown) => {
+    await store.close();
+    throw error;
+  });
+  if (json) process.stdout.write(`${JSON.stringify({ event: "listening", url: server.url })}\n`);
+  logger.info({ url: server.url }, "listening");
+  stopOnSignal(server, store, logger);
+}
+
+function stopOnSignal(server: HoopishServer, store: { close(): Promise<void> }, logger: Logger): void {
+  let stopping = false;
+  const stop = (signal: string): void => {
+    // The second signal means: now.
+    if (stopping) process.exit(1);
+    stopping = true;
+    logger.info({ signal }, "draining");
+    server
+      .stop(signal)
+      .then(() => store.close())
+      .then(
+        () => process.exit(0),
+        (error: unknown) => {
+          logger.error({ error: describe(error) }, "the end was not clean");
+          process.exit(1);
+        },
+      );
+  };
+  process.on("SIGTERM", () => stop("SIGTERM"));
+  process.on("SIGINT", () => stop("SIGINT"));
+}
+
+/** Name, message and place of an error. Causes' own fields (which may hold what somebody sent) stay out. */
+function describe(error: unknown): object {
+  if (!(error instanceof Error)) return { type: typeof error };
+  const cause = error.cause instanceof Error ? { cause: `${error.cause.name}: ${error.cause.message}` } : {};
+  const code = error instanceof HoopishError ? { code: error.code } : {};
+  return { name: error.name, message: error.message, stack: error.stack, ...code, ...cause };
+}

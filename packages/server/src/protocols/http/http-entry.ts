@@ -1,0 +1,215 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
+import type { Duplex } from "node:stream";
+import { HoopishError } from "@hoopish/protocol";
+import { refuseUnparsed, relayCall } from "../../relay/call.ts";
+import type { AnswerHead, AnswerSink, Exchange } from "../../relay/exchange.ts";
+import { headerValue } from "../../relay/headers.ts";
+import type { RelayPorts } from "../../relay/ports.ts";
+import type { Session } from "../../sessions/session.ts";
+import { HttpAnswerSink } from "./http-answer.ts";
+import { HttpBody, lowerCased } from "./http-body.ts";
+import { refusalBody } from "./refusal.ts";
+
+/** Request line and fields of one request, at most. */
+const MAX_HEAD_BYTES = 32_768;
+/** A request's head must be complete within this time of its first byte. */
+const HEAD_TIMEOUT_MS = 10_000;
+/** How long a refused client may go on sending before its connection is cut. */
+const LINGER_MS = 1_000;
+
+/** One tunnelled TCP connection. */
+interface Line {
+  readonly session: Session;
+  /** Requests whose answers are not complete. */
+  busy: number;
+}
+
+export interface HttpEntry {
+  /** Speaks HTTP/1.1 with a client on a tunnel stream, in this session. */
+  accept(stream: Duplex, session: Session): void;
+  close(): void;
+}
+
+/**
+ * HTTP/1.1 on tunnel streams, with Node's own parser (llhttp, strict): framing and smuggling are its business, and
+ * nothing behind it sees the bytes. The server never listens on a port.
+ */
+export function createHttpEntry(ports: RelayPorts, report: (error: unknown) => void): HttpEntry {
+  const lines = new WeakMap<Duplex, Line>();
+  const server = createServer({
+    maxHeaderSize: MAX_HEAD_BYTES,
+    headersTimeout: HEAD_TIMEOUT_MS,
+    // A body's time is the call's own limit.
+    requestTimeout: 0,
+    keepAliveTimeout: 0,
+    connectionsCheckingInterval: 1_000,
+    insecureHTTPParser: false,
+  });
+
+  const run = (line: Line, work: Promise<void>): void => {
+    line.busy += 1;
+    work.catch(report).finally(() => {
+      line.busy -= 1;
+    });
+  };
+  const serve = (request: IncomingMessage, response: ServerResponse): void => {
+    const line = lines.get(request.socket);
+    if (line === undefined) request.socket.destroy();
+    else run(line, relayRequest(line.session, request, response, ports));
+  };
+
+  server.on("request", serve);
+  // CONNECT asks for a tunnel through the model server: there is nothing behind it that hoopish serves.
+  server.on("connect", (_request: IncomingMessage, socket: Duplex) =>
+    refuseOnWire(socket, new HoopishError("bad_request", "CONNECT is not served")),
+  );
+  server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => refuseOnWire(socket, parseError(error)));
+  // The check of slow heads starts when a server listens; this one is given its connections instead.
+  server.emit("listening");
+
+  function refuseOnWire(socket: Duplex, error: HoopishError): void {
+    const line = lines.get(socket);
+    if (line === undefined || socket.destroyed) {
+      socket.destroy();
+      return;
+    }
+    // With an answer still under way, a second one written now would be read as the first.
+    const sink = new WireSink(socket, line.session, line.busy === 0);
+    run(line, refuseUnparsed(line.session, unparsed(sink), error, ports));
+  }
+
+  return {
+    accept(stream, session) {
+      lines.set(stream, { session, busy: 0 });
+      stream.on("error", () => stream.destroy());
+      lingerOnClose(stream);
+      cutWithSession(stream, session);
+      server.emit("connection", stream);
+    },
+    close: () => closeServer(server),
+  };
+}
+
+function relayRequest(
+  session: Session,
+  request: IncomingMessage,
+  response: ServerResponse,
+  ports: RelayPorts,
+): Promise<void> {
+  const target = request.url ?? "";
+  const at = target.indexOf("?");
+  const headers = lowerCased(request.rawHeaders);
+  const exchange: Exchange = {
+    protocol: "http",
+    method: request.method ?? "",
+    path: at === -1 ? target : target.slice(0, at),
+    query: at === -1 ? "" : target.slice(at),
+    headers,
+    length: bodyLength(headers),
+    body: new HttpBody(request),
+    answer: new HttpAnswerSink(request, response, session.connection.api),
+  };
+  if (!target.startsWith("/")) {
+    return refuseUnparsed(
+      session,
+      exchange,
+      new HoopishError("bad_request", "the request target is not a path"),
+      ports,
+    );
+  }
+  return relayCall(session, exchange, ports);
+}
+
+/** RFC 9112 §6.3: without Content-Length and Transfer-Encoding a request has no body. */
+function bodyLength(headers: readonly string[]): number | undefined {
+  if (headerValue(headers, "transfer-encoding") !== undefined) return undefined;
+  return Number(headerValue(headers, "content-length") ?? 0);
+}
+
+function parseError(error: NodeJS.ErrnoException): HoopishError {
+  if (error.code === "HPE_HEADER_OVERFLOW")
+    return new HoopishError("headers_too_large", "the request's head is too large");
+  if (error.code === "ERR_HTTP_REQUEST_TIMEOUT")
+    return new HoopishError("request_timeout", "the request's head came too slowly");
+  return new HoopishError("bad_request", "that is not a valid HTTP request", { cause: error });
+}
+
+/** What stands for a request that could not be parsed. */
+function unparsed(answer: AnswerSink): Exchange {
+  const body = {
+    prefix: () => Promise.resolve({ bytes: Buffer.alloc(0), ended: true }),
+    rest: () => noChunks(),
+    trailers: [],
+  };
+  return { protocol: "http", method: "-", path: "-", query: "", headers: [], length: 0, body, answer };
+}
+
+async function* noChunks(): AsyncGenerator<Buffer> {}
+
+/** Answers where no ServerResponse exists: one refusal, written by hand, then the end of the connection. */
+class WireSink implements AnswerSink {
+  readonly #socket: Duplex;
+  readonly #session: Session;
+  readonly #mayWrite: boolean;
+  readonly headSent = false;
+
+  constructor(socket: Duplex, session: Session, mayWrite: boolean) {
+    this.#socket = socket;
+    this.#session = session;
+    this.#mayWrite = mayWrite;
+  }
+
+  onGone(): void {}
+  onDrain(): void {}
+  head(): void {}
+  end(): void {}
+  write(): boolean {
+    return true;
+  }
+
+  whole(head: AnswerHead, body: Buffer | undefined): void {
+    if (!this.#mayWrite || !this.#socket.writable) {
+      this.#socket.destroy();
+      return;
+    }
+    let text = `HTTP/1.1 ${head.status} ${STATUS_CODES[head.status] ?? ""}\r\n`;
+    for (let i = 0; i + 1 < head.headers.length; i += 2) text += `${head.headers[i]}: ${head.headers[i + 1]}\r\n`;
+    this.#socket.end(Buffer.concat([Buffer.from(`${text}\r\n`, "latin1"), body ?? Buffer.alloc(0)]));
+    setTimeout(() => this.#socket.destroy(), LINGER_MS).unref();
+  }
+
+  refusal(error: HoopishError): { readonly head: AnswerHead; readonly body: Buffer } {
+    const { type, body } = refusalBody(this.#session.connection.api, error);
+    const headers = ["content-type", type, "content-length", String(body.length), "connection", "close"];
+    return { head: { status: error.shape.http, headers }, body };
+  }
+
+  cut(): void {
+    this.#socket.destroy();
+  }
+}
+
+/** Node ends a connection that is to close through `destroySoon`: the answer goes out whole, then the line is cut. */
+function lingerOnClose(stream: Duplex): void {
+  Object.assign(stream, {
+    destroySoon: () => {
+      stream.end();
+      setTimeout(() => stream.destroy(), LINGER_MS).unref();
+    },
+  });
+}
+
+/** Running calls say why themselves, as far as they still can; then the line goes. */
+function cutWithSession(stream: Duplex, session: Session): void {
+  const cut = (): void => {
+    setTimeout(() => stream.destroy(), LINGER_MS / 2).unref();
+  };
+  if (session.signal.aborted) cut();
+  else session.signal.addEventListener("abort", cut, { once: true });
+  stream.once("close", () => session.signal.removeEventListener("abort", cut));
+}
+
+function closeServer(server: Server): void {
+  server.close(() => undefined);
+  server.closeAllConnections();
+}

@@ -1,0 +1,289 @@
+import {
+  type AgentId,
+  type CallEvent,
+  type CallId,
+  type Commitment,
+  Committer,
+  type ErrorCode,
+  type HoopishError,
+  type Outcome,
+  type PayloadField,
+  type Payloads,
+  type RecordDraft,
+} from "@hoopish/protocol";
+import type { PayloadPiece } from "../evidence/port.ts";
+import type { Operation } from "../operations/operation.ts";
+import type { Verdict } from "../policy/policy.ts";
+import type { Session } from "../sessions/session.ts";
+import type { Exchange } from "./exchange.ts";
+import type { RelayPorts } from "./ports.ts";
+import type { ReadRequest } from "./request.ts";
+
+/** Longest path that stands in a record; the rest of an absurd one is cut, and the payload is refused by the model anyway. */
+const MAX_PATH = 1024;
+
+/** Commits to one payload piece by piece, and numbers the pieces. */
+class PayloadWriter {
+  readonly #call: CallId;
+  readonly #field: PayloadField;
+  readonly #committer = new Committer();
+  #seq = 0;
+
+  constructor(call: CallId, field: PayloadField) {
+    this.#call = call;
+    this.#field = field;
+  }
+
+  piece(bytes: Buffer): PayloadPiece {
+    this.#committer.update(bytes);
+    return { call: this.#call, field: this.#field, seq: this.#seq++, bytes };
+  }
+
+  /** The last piece, which carries the salt, and the commitment for the record. */
+  last(bytes: Buffer): { readonly piece: PayloadPiece; readonly commitment: Commitment } {
+    const piece = { ...this.piece(bytes), salt: this.#committer.salt };
+    return { piece, commitment: this.#committer.finish() };
+  }
+}
+
+const NOTHING = Buffer.alloc(0);
+
+/** The records of one call, as it goes from step to step; knows what has been written of it. */
+export class CallRecords {
+  readonly call: CallId;
+  readonly #session: Session;
+  readonly #exchange: Exchange;
+  readonly #ports: RelayPorts;
+  readonly #startedMs: number;
+  #request: ReadRequest | undefined;
+  #requestWriter: PayloadWriter | undefined;
+  #requestBytes = 0;
+  #streamedRequest: Commitment | undefined;
+  #streamedSalt: PayloadPiece | undefined;
+  #delivered: PayloadWriter | undefined;
+  #deliveredBytes = 0;
+  #decidedWritten = false;
+  #outcome: { readonly outcome: Outcome; readonly status: number; readonly code: ErrorCode | undefined } | undefined;
+  operation: Operation = { kind: "other" };
+  verdict: Verdict | undefined;
+  agent: AgentId | undefined;
+  uninspected: readonly string[] = [];
+
+  constructor(call: CallId, session: Session, exchange: Exchange, ports: RelayPorts) {
+    this.call = call;
+    this.#session = session;
+    this.#exchange = exchange;
+    this.#ports = ports;
+    this.#startedMs = ports.now();
+  }
+
+  set request(request: ReadRequest) {
+    this.#request = request;
+    this.#requestBytes = request.bytes.length;
+  }
+
+  /** The request and the decision, durable when it resolves. */
+  decided(): Promise<void> {
+    const { drafts, pieces } = this.#decidedDraft(undefined);
+    return this.#ports.log.append(drafts, pieces).catch((error: unknown) => {
+      // Not written after all: the refusal that follows must bring the decision with it.
+      this.#decidedWritten = false;
+      throw error;
+    });
+  }
+
+  /** One more piece of a request that flows. */
+  requestPiece(bytes: Buffer): Promise<void> {
+    this.#requestBytes += bytes.length;
+    const writer = this.#requestWriter;
+    return writer === undefined ? Promise.resolve() : this.#ports.log.append([], [writer.piece(bytes)]);
+  }
+
+  /** A flowing request has ended: its commitment goes into call.answered. */
+  requestEnded(): void {
+    const last = this.#requestWriter?.last(NOTHING);
+    this.#streamedRequest = last?.commitment;
+    this.#streamedSalt = last?.piece;
+  }
+
+  /** Bytes of the answer, durable when it resolves. */
+  answerPiece(bytes: Buffer): Promise<void> {
+    return this.#ports.log.append([], [this.#deliveredPiece(bytes)]);
+  }
+
+  /** The last bytes of the answer and the end of the call, in one transaction. */
+  answered(bytes: Buffer, status: number, outcome: Outcome, code?: ErrorCode): Promise<void> {
+    this.#outcome = { outcome, status, code };
+    const pieces: PayloadPiece[] = [];
+    const payloads: { [F in PayloadField]?: Commitment } = {};
+    if (bytes.length > 0 || this.#delivered !== undefined) {
+      const last = this.#deliveredLast(bytes);
+      pieces.push(last.piece);
+      payloads.delivered = last.commitment;
+    }
+    this.#addStreamedRequest(pieces, payloads);
+    return this.#ports.log.append([this.#answeredDraft(payloads)], pieces);
+  }
+
+  /** A call that hoopish answers itself: decision and refusal in one transaction. */
+  refused(error: HoopishError, status: number, body: Buffer): Promise<void> {
+    const outcome = this.#decidedWritten ? outcomeOf(error.code) : "refused";
+    this.#outcome = { outcome, status, code: error.code };
+    const drafts: RecordDraft[] = [];
+    const pieces: PayloadPiece[] = [];
+    if (!this.#decidedWritten) {
+      const decided = this.#decidedDraft(error.code);
+      drafts.push(...decided.drafts);
+      pieces.push(...decided.pieces);
+    }
+    const last = this.#deliveredLast(body);
+    pieces.push(last.piece);
+    const payloads: { [F in PayloadField]?: Commitment } = { delivered: last.commitment };
+    this.#addStreamedRequest(pieces, payloads);
+    drafts.push(this.#answeredDraft(payloads));
+    return this.#ports.log.append(drafts, pieces);
+  }
+
+  /** What the session's live view hears of the call when it has ended. */
+  event(): CallEvent {
+    const end = this.#outcome;
+    return {
+      event: "call",
+      call: this.call,
+      time: new Date(this.#startedMs).toISOString(),
+      method: this.#exchange.method,
+      path: this.#recordedPath(),
+      kind: this.operation.kind,
+      verdict: this.#verdictWord(end?.code),
+      status: end?.status ?? 0,
+      durationMs: Math.max(0, this.#ports.now() - this.#startedMs),
+      bytes: { request: this.#requestBytes, delivered: this.#deliveredBytes },
+      outcome: end?.outcome ?? "client_gone",
+      ...(end?.code === undefined ? {} : { code: end.code }),
+    };
+  }
+
+  #decidedDraft(refusedAs: ErrorCode | undefined): { drafts: RecordDraft[]; pieces: PayloadPiece[] } {
+    this.#decidedWritten = true;
+    const { connection } = this.#session;
+    const pieces: PayloadPiece[] = [];
+    const payloads = this.#requestPayloads(pieces);
+    const rule = this.verdict?.rule;
+    const draft: RecordDraft<"call.decided"> = {
+      type: "call.decided",
+      actor: this.#session.actor,
+      session: this.#session.id,
+      call: this.call,
+      connection: connection.name,
+      protocol: this.#exchange.protocol,
+      method: this.#exchange.method,
+      path: this.#recordedPath(),
+      operation: recordedOperation(this.operation),
+      verdict: this.#verdictWord(refusedAs),
+      policy: this.#ports.policy().hash,
+      ...(rule === undefined ? {} : { rule }),
+      ...(refusedAs === undefined ? {} : { code: refusedAs }),
+      ...(Object.keys(payloads).length === 0 ? {} : { payloads }),
+      ...(this.#request?.ended === false ? { request_streams: true } : {}),
+    };
+    return { drafts: [draft], pieces };
+  }
+
+  #requestPayloads(pieces: PayloadPiece[]): Payloads {
+    const payloads: { [F in PayloadField]?: Commitment } = {};
+    if (this.#exchange.query !== "") {
+      const query = new PayloadWriter(this.call, "query").last(Buffer.from(this.#exchange.query));
+      pieces.push(query.piece);
+      payloads.query = query.commitment;
+    }
+    const request = this.#request;
+    if (request === undefined) return payloads;
+    const writer = new PayloadWriter(this.call, "request");
+    if (!request.ended) {
+      this.#requestWriter = writer;
+      pieces.push(writer.piece(request.bytes));
+    } else if (request.bytes.length > 0) {
+      const last = writer.last(request.bytes);
+      pieces.push(last.piece);
+      payloads.request = last.commitment;
+    }
+    return payloads;
+  }
+
+  #answeredDraft(payloads: Payloads): RecordDraft<"call.answered"> {
+    const end = this.#outcome ?? { outcome: "client_gone" as const, status: 0, code: undefined };
+    return {
+      type: "call.answered",
+      actor: this.#session.actor,
+      session: this.#session.id,
+      call: this.call,
+      connection: this.#session.connection.name,
+      status: end.status,
+      duration_ms: Math.max(0, this.#ports.now() - this.#startedMs),
+      bytes: { request: this.#requestBytes, delivered: this.#deliveredBytes },
+      outcome: end.outcome,
+      ...(this.agent === undefined ? {} : { agent: this.agent }),
+      ...(end.code === undefined ? {} : { code: end.code }),
+      ...(Object.keys(payloads).length === 0 ? {} : { payloads }),
+      ...(this.uninspected.length === 0 ? {} : { uninspected: this.uninspected }),
+    };
+  }
+
+  #addStreamedRequest(pieces: PayloadPiece[], payloads: { [F in PayloadField]?: Commitment }): void {
+    // A flowing request that was cut off is committed to as far as it came.
+    if (this.#requestWriter !== undefined && this.#streamedRequest === undefined) this.requestEnded();
+    if (this.#streamedRequest === undefined || this.#streamedSalt === undefined) return;
+    payloads.request = this.#streamedRequest;
+    pieces.push(this.#streamedSalt);
+    this.#requestWriter = undefined;
+  }
+
+  #deliveredPiece(bytes: Buffer): PayloadPiece {
+    this.#delivered ??= new PayloadWriter(this.call, "delivered");
+    this.#deliveredBytes += bytes.length;
+    return this.#delivered.piece(bytes);
+  }
+
+  #deliveredLast(bytes: Buffer): { readonly piece: PayloadPiece; readonly commitment: Commitment } {
+    this.#delivered ??= new PayloadWriter(this.call, "delivered");
+    this.#deliveredBytes += bytes.length;
+    return this.#delivered.last(bytes);
+  }
+
+  #verdictWord(refusedAs: ErrorCode | undefined): "allow" | "block" {
+    return this.verdict?.verdict === "allow" && (this.#decidedWritten || refusedAs === undefined) ? "allow" : "block";
+  }
+
+  #recordedPath(): string {
+    return this.#exchange.path.slice(0, MAX_PATH).toWellFormed();
+  }
+}
+
+function recordedOperation(operation: Operation): { kind: string; model?: string; rows?: number } {
+  return {
+    kind: operation.kind,
+    ...(operation.model === undefined ? {} : { model: operation.model }),
+    ...(operation.rows === undefined ? {} : { rows: operation.rows }),
+  };
+}
+
+/** How a call that was let through ended, when it ended with this error. */
+export function outcomeOf(code: ErrorCode): Outcome {
+  switch (code) {
+    case "session_closed":
+    case "unauthenticated":
+    case "access_denied":
+      return "revoked";
+    case "response_too_large":
+    case "response_uninspectable":
+      return "blocked";
+    case "request_too_large":
+    case "request_timeout":
+    case "bad_request":
+    case "evidence_unavailable":
+    case "agent_unavailable":
+      return "refused";
+    default:
+      return "upstream_failed";
+  }
+}

@@ -1,0 +1,134 @@
+import { HoopishError, newCallId, toHoopishError } from "@hoopish/protocol";
+import { describe, isInference } from "../operations/describe.ts";
+import type { Operation } from "../operations/operation.ts";
+import type { Session } from "../sessions/session.ts";
+import { CallRecords } from "./call-records.ts";
+import { Delivery } from "./delivery.ts";
+import type { Exchange } from "./exchange.ts";
+import { forwardedHeaders } from "./headers.ts";
+import type { RelayPorts } from "./ports.ts";
+import { type ReadRequest, readRequest } from "./request.ts";
+import { sendRest } from "./send-rest.ts";
+
+/**
+ * THE LIST: every step of a call that security rests on, in its order, and why it stands there.
+ * A step that throws a HoopishError ends the call: the refusal is recorded, then said in the client's own protocol.
+ */
+export async function relayCall(session: Session, exchange: Exchange, ports: RelayPorts): Promise<void> {
+  const records = new CallRecords(newCallId(), session, exchange, ports);
+  session.callStarted(ports.now());
+  countCall(ports, session, +1);
+  try {
+    // 1 Before a byte is read: a session that has ended, or a busy connection, costs its caller nothing but this.
+    admit(session, ports);
+    // 2 What is to be judged must be known; within limits, because the caller chooses its size.
+    const request = await readRequest(exchange, session.connection, session.signal);
+    records.request = request;
+    // 3 From bytes to meaning: rules speak of rows and models, not of paths.
+    const operation = describe(session.connection.api, {
+      method: exchange.method,
+      path: exchange.path,
+      json: request.json(),
+    });
+    records.operation = operation;
+    // 4 Pure, so that the same call gets the same verdict, and can be asked again later.
+    const verdict = ports.policy().judge(session.principal, session.connection.name);
+    records.verdict = verdict;
+    if (verdict.verdict === "block") throw new HoopishError(verdict.code, verdict.message);
+    // 7 The decision and the request become durable; 8 may overlap with it for plain inference, 10 never.
+    const decided = records.decided();
+    if (!mayOverlap(session, operation)) await decided;
+    // 8 – 11 Forward; deliver what is durable; close the record.
+    await forward(session, exchange, request, records, decided, ports);
+  } catch (thrown) {
+    await refuse(thrown, exchange, records);
+  } finally {
+    countCall(ports, session, -1);
+    session.callEnded(ports.now(), records.event());
+  }
+}
+
+/** A request that could not be parsed: it has no method or path to speak of, and is recorded all the same. */
+export async function refuseUnparsed(
+  session: Session,
+  exchange: Exchange,
+  error: HoopishError,
+  ports: RelayPorts,
+): Promise<void> {
+  const records = new CallRecords(newCallId(), session, exchange, ports);
+  session.callStarted(ports.now());
+  await refuse(error, exchange, records);
+  session.callEnded(ports.now(), records.event());
+}
+
+function admit(session: Session, ports: RelayPorts): void {
+  if (session.ended !== undefined) throw new HoopishError(session.ended.code, session.ended.reason);
+  if (ports.draining()) throw new HoopishError("server_draining", "the server is about to stop; try again");
+  if (!ports.log.writable) {
+    throw new HoopishError("evidence_unavailable", "calls cannot be recorded now, so none are made");
+  }
+  const { name, limits } = session.connection;
+  if ((ports.inFlight.get(name) ?? 0) > limits.concurrentCalls) {
+    throw new HoopishError("rate_limited", `${name} takes ${limits.concurrentCalls} calls at a time`);
+  }
+}
+
+function mayOverlap(session: Session, operation: Operation): boolean {
+  return session.connection.evidence === "overlap" && isInference(operation);
+}
+
+async function forward(
+  session: Session,
+  exchange: Exchange,
+  request: ReadRequest,
+  records: CallRecords,
+  decided: Promise<void>,
+  ports: RelayPorts,
+): Promise<void> {
+  const { connection } = session;
+  const delivery = new Delivery(exchange.answer, records, decided, connection.limits.responseBytes);
+  const upstream = ports.agents.dispatch(
+    connection,
+    {
+      ":kind": "http",
+      call: records.call,
+      connection: connection.name,
+      method: exchange.method,
+      path: exchange.path + exchange.query,
+      headers: forwardedHeaders(exchange.headers),
+      ...(request.ended
+        ? { length: request.bytes.length }
+        : exchange.length === undefined
+          ? {}
+          : { length: exchange.length }),
+      timeoutMs: connection.limits.callMs,
+    },
+    request.ended ? request.bytes : undefined,
+    exchange.body.trailers,
+    delivery,
+  );
+  delivery.start(upstream, session.signal, connection.limits.callMs);
+  if (!request.ended) sendRest(exchange, request, upstream, delivery, records, connection.limits.requestBytes);
+  await delivery.done;
+}
+
+async function refuse(thrown: unknown, exchange: Exchange, records: CallRecords): Promise<void> {
+  const error = toHoopishError(thrown);
+  const { head, body } = exchange.answer.refusal(error);
+  const whole = { status: head.status, headers: ["hoopish-call", records.call, ...head.headers] };
+  try {
+    await records.refused(error, whole.status, body);
+  } catch (failed) {
+    // The store cannot take even the refusal: say only that, and nothing of what the call was about.
+    const unavailable = toHoopishError(failed, "evidence_unavailable");
+    const said = exchange.answer.refusal(unavailable);
+    exchange.answer.whole(said.head, said.body);
+    return;
+  }
+  exchange.answer.whole(whole, body);
+}
+
+function countCall(ports: RelayPorts, session: Session, by: 1 | -1): void {
+  const { name } = session.connection;
+  ports.inFlight.set(name, (ports.inFlight.get(name) ?? 0) + by);
+}

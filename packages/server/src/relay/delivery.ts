@@ -1,0 +1,290 @@
+import { type HeaderList, HoopishError, type HttpAnswer, toHoopishError } from "@hoopish/protocol";
+import type { SessionEnd } from "../sessions/session.ts";
+import { type AnswerDecoder, decoderFor } from "./answer-decoder.ts";
+import { type CallRecords, outcomeOf } from "./call-records.ts";
+import type { AnswerHead, AnswerSink } from "./exchange.ts";
+import { answerHeaders, headerValue } from "./headers.ts";
+import type { Upstream, UpstreamListener } from "./ports.ts";
+
+/**
+ * Where one answer stands.
+ * `waiting`: no head yet · `answering`: bytes come, are recorded, then delivered · `ended`: nothing more is taken in.
+ */
+type State = "waiting" | "answering" | "ended";
+
+/**
+ * Carries one answer from the agent to the client: what comes in one turn of the event loop is recorded together, and is
+ * given to the client when it is durable, in order. No event waits for the next one, and no byte goes before its record.
+ *
+ * Memory: bytes count against the agent's credit until the client has taken them, so a client that does not read costs
+ * one window and stops the model server, nobody else.
+ */
+export class Delivery implements UpstreamListener {
+  readonly done: Promise<void>;
+  readonly #sink: AnswerSink;
+  readonly #records: CallRecords;
+  readonly #decided: Promise<void>;
+  readonly #limitBytes: number;
+  #settle!: { resolve: () => void; reject: (error: unknown) => void };
+  #state: State = "waiting";
+  #upstream: Upstream | undefined;
+  #head: AnswerHead | undefined;
+  #decoder: AnswerDecoder | undefined;
+  #received = 0;
+  /** Received in this turn, not yet handed to the log. */
+  #fresh: Buffer[] = [];
+  #freshCredit = 0;
+  #turnScheduled = false;
+  /** Something of the answer is on its way into the log: from here on the client gets this answer or a cut, never another. */
+  #begun = false;
+  /** The answer's last bytes are being recorded: what is durable goes out, nothing more comes in. */
+  #finishing = false;
+  /** Credit that is owed to the agent once the client has drained. */
+  #owedCredit = 0;
+  #clientBlocked = false;
+  #timer: NodeJS.Timeout | undefined;
+  #signal: AbortSignal | undefined;
+  #wakeUpstream: (() => void) | undefined;
+
+  constructor(sink: AnswerSink, records: CallRecords, decided: Promise<void>, limitBytes: number) {
+    this.#sink = sink;
+    this.#records = records;
+    this.#decided = decided;
+    this.#limitBytes = limitBytes;
+    this.done = new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject };
+    });
+    // Whoever awaits `done` sees the error; a call that never got so far must not end the process.
+    this.done.catch(() => undefined);
+    // A decision that could not be recorded ends the call, whatever the model says.
+    decided.catch((error: unknown) => this.fail(error));
+  }
+
+  get ended(): boolean {
+    return this.#state === "ended";
+  }
+
+  start(upstream: Upstream, signal: AbortSignal, timeoutMs: number): void {
+    this.#upstream = upstream;
+    this.#records.agent = upstream.agent;
+    this.#signal = signal;
+    this.#timer = setTimeout(
+      () => this.fail(new HoopishError("upstream_timeout", "the call took too long")),
+      timeoutMs,
+    );
+    signal.addEventListener("abort", this.#onSessionEnd, { once: true });
+    this.#sink.onGone(() => this.#clientGone());
+    this.#sink.onDrain(() => this.#clientDrained());
+    if (signal.aborted) this.#onSessionEnd();
+    if (this.#state === "ended") upstream.cancel("the call ended");
+  }
+
+  /** Resolves when the agent takes more of the request, or the call has ended. */
+  upstreamDrained(): Promise<void> {
+    if (this.#state === "ended") return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#wakeUpstream = resolve;
+    });
+  }
+
+  onAnswer(answer: HttpAnswer): void {
+    if (this.#state !== "waiting") return;
+    try {
+      if ("error" in answer) throw new HoopishError(answer.error.code, answer.error.message);
+      this.#head = this.#checkedHead(answer);
+      this.#state = "answering";
+      this.#scheduleTurn();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  onData(bytes: Buffer): void {
+    this.#freshCredit += bytes.length;
+    if (this.#state !== "answering") this.#upstream?.consumed(bytes.length);
+    else if (this.#decoder === undefined) this.#take(bytes);
+    else this.#decoder.push(bytes);
+  }
+
+  onEnd(trailers: HeaderList): void {
+    if (this.#state === "waiting") this.fail(new HoopishError("upstream_failed", "the agent gave no answer"));
+    if (this.#state === "ended") return;
+    if (this.#decoder === undefined) this.#finish(trailers);
+    else this.#decoder.end(() => this.#finish(trailers));
+  }
+
+  onBroken(reason: string): void {
+    this.#upstream = undefined;
+    this.fail(new HoopishError("upstream_failed", reason));
+  }
+
+  onDrain(): void {
+    this.#wakeUpstream?.();
+    this.#wakeUpstream = undefined;
+  }
+
+  /** Ends the call for a reason of ours or of the model server. */
+  fail(thrown: unknown): void {
+    if (this.#state === "ended") return;
+    const error = toHoopishError(thrown);
+    this.#close();
+    this.#upstream?.cancel(error.code);
+    if (!this.#begun && !this.#sink.headSent) {
+      this.#settle.reject(error);
+      return;
+    }
+    // Cut first: what the client has is all that it gets, whether or not the end can still be recorded.
+    this.#sink.cut();
+    const { resolve } = this.#settle;
+    this.#records.answered(NOTHING, this.#head?.status ?? 0, outcomeOf(error.code), error.code).then(resolve, resolve);
+  }
+
+  #checkedHead(answer: { readonly status: number; readonly headers: HeaderList }): AnswerHead {
+    const declared = Number(headerValue(answer.headers, "content-length") ?? 0);
+    if (declared > this.#limitBytes) throw tooLarge(this.#limitBytes);
+    const encoding = headerValue(answer.headers, "content-encoding")?.trim().toLowerCase();
+    let headers = answerHeaders(answer.headers);
+    if (encoding !== undefined && encoding !== "" && encoding !== "identity") {
+      this.#decoder = decoderFor(encoding, {
+        onData: (bytes) => this.#take(bytes),
+        onError: (error) => this.fail(error),
+      });
+      headers = without(headers, "content-encoding", "content-length");
+    }
+    return { status: answer.status, headers: ["hoopish-call", this.#records.call, ...headers] };
+  }
+
+  #take(bytes: Buffer): void {
+    if (this.#state !== "answering") return;
+    this.#received += bytes.length;
+    if (this.#received > this.#limitBytes) {
+      this.fail(tooLarge(this.#limitBytes));
+      return;
+    }
+    this.#fresh.push(bytes);
+    this.#scheduleTurn();
+  }
+
+  /** One append for all that arrives in one turn: frames of one network read come one after another, without a turn between. */
+  #scheduleTurn(): void {
+    if (this.#turnScheduled) return;
+    this.#turnScheduled = true;
+    process.nextTick(() => {
+      this.#turnScheduled = false;
+      if (this.#state === "answering") this.#recordTurn();
+    });
+  }
+
+  #recordTurn(): void {
+    const bytes = joined(this.#fresh);
+    const credit = this.#freshCredit;
+    this.#fresh = [];
+    this.#freshCredit = 0;
+    if (bytes.length === 0) {
+      // A head alone belongs to the decision's record.
+      this.#decided.then(
+        () => this.#deliverHead(),
+        () => undefined,
+      );
+      this.#giveCredit(credit);
+      return;
+    }
+    this.#begun = true;
+    this.#records.answerPiece(bytes).then(
+      () => {
+        if (this.#state === "answering" || this.#finishing) this.#deliver(bytes, credit);
+      },
+      (error: unknown) => this.fail(error),
+    );
+  }
+
+  #finish(trailers: HeaderList): void {
+    const head = this.#head;
+    if (this.#state !== "answering" || head === undefined) return;
+    const bytes = joined(this.#fresh);
+    const alone = !this.#begun && !this.#sink.headSent && trailers.length === 0;
+    this.#fresh = [];
+    this.#begun = true;
+    this.#finishing = true;
+    this.#close();
+    this.#upstream = undefined;
+    this.#records.answered(bytes, head.status, "complete").then(
+      () => {
+        if (alone && !this.#sink.headSent) this.#sink.whole(head, bytes);
+        else {
+          if (bytes.length > 0) this.#deliver(bytes, 0);
+          else this.#deliverHead();
+          this.#sink.end(trailers);
+        }
+        this.#settle.resolve();
+      },
+      (error: unknown) => {
+        if (alone) return this.#settle.reject(error);
+        this.#sink.cut();
+        this.#settle.resolve();
+      },
+    );
+  }
+
+  #deliver(bytes: Buffer, credit: number): void {
+    this.#deliverHead();
+    if (this.#sink.write(bytes)) this.#giveCredit(credit);
+    else {
+      this.#clientBlocked = true;
+      this.#owedCredit += credit;
+    }
+  }
+
+  #deliverHead(): void {
+    if (this.#head !== undefined && !this.#sink.headSent) this.#sink.head(this.#head);
+  }
+
+  #giveCredit(credit: number): void {
+    if (this.#clientBlocked) this.#owedCredit += credit;
+    else if (credit > 0) this.#upstream?.consumed(credit);
+  }
+
+  #clientDrained(): void {
+    const owed = this.#owedCredit;
+    this.#clientBlocked = false;
+    this.#owedCredit = 0;
+    if (owed > 0) this.#upstream?.consumed(owed);
+  }
+
+  #clientGone(): void {
+    if (this.#state === "ended") return;
+    this.#close();
+    this.#upstream?.cancel("the client is gone");
+    const status = this.#head?.status ?? 0;
+    this.#records.answered(NOTHING, status, "client_gone").then(this.#settle.resolve, this.#settle.resolve);
+  }
+
+  readonly #onSessionEnd = (): void => {
+    const end = this.#signal?.reason as SessionEnd;
+    this.fail(new HoopishError(end.code, end.reason));
+  };
+
+  #close(): void {
+    this.#state = "ended";
+    clearTimeout(this.#timer);
+    this.#signal?.removeEventListener("abort", this.#onSessionEnd);
+    this.#decoder?.close();
+    this.#wakeUpstream?.();
+    this.#fresh = [];
+  }
+}
+
+const NOTHING = Buffer.alloc(0);
+const joined = (chunks: readonly Buffer[]): Buffer =>
+  chunks.length === 1 ? (chunks[0] as Buffer) : chunks.length === 0 ? NOTHING : Buffer.concat(chunks);
+
+const tooLarge = (limit: number): HoopishError =>
+  new HoopishError("response_too_large", `the answer is larger than ${limit} bytes, this connection's limit`);
+
+function without(headers: HeaderList, ...names: readonly string[]): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    if (!names.includes(headers[i] as string)) kept.push(headers[i] as string, headers[i + 1] as string);
+  }
+  return kept;
+}

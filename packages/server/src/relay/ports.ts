@@ -1,0 +1,52 @@
+import type { AgentId, HeaderList, HttpAnswer, HttpCall } from "@hoopish/protocol";
+import type { ConnectionConfig } from "../config/config.ts";
+import type { EvidenceLog } from "../evidence/port.ts";
+import type { Policy } from "../policy/policy.ts";
+
+/** What the relay needs of the rest of the server. */
+export interface RelayPorts {
+  readonly policy: () => Policy;
+  readonly log: EvidenceLog;
+  readonly agents: AgentDispatch;
+  /** Calls under way by connection, for its limit. */
+  readonly inFlight: Map<string, number>;
+  readonly now: () => number;
+  /** True while the server drains: what runs ends, nothing starts. */
+  readonly draining: () => boolean;
+}
+
+/** The way to the agents. */
+export interface AgentDispatch {
+  /**
+   * Sends a call to the agent that is least busy. `body` undefined: it follows through `write`.
+   * @throws HoopishError agent_unavailable
+   */
+  dispatch(
+    connection: ConnectionConfig,
+    call: HttpCall,
+    body: Buffer | undefined,
+    trailers: HeaderList,
+    listener: UpstreamListener,
+  ): Upstream;
+}
+
+export interface UpstreamListener {
+  onAnswer(answer: HttpAnswer): void;
+  onData(bytes: Buffer): void;
+  onEnd(trailers: HeaderList): void;
+  /** The agent or its tunnel broke off: the answer, if it had begun, is not complete. */
+  onBroken(reason: string): void;
+  onDrain(): void;
+}
+
+/** One call at an agent. */
+export interface Upstream {
+  readonly agent: AgentId;
+  /** False: wait for onDrain. */
+  write(bytes: Buffer): boolean;
+  end(trailers: HeaderList): void;
+  /** The bytes have been dealt with: the agent may send as many more. */
+  consumed(bytes: number): void;
+  /** Stops the model's work. */
+  cancel(reason: string): void;
+}

@@ -1,0 +1,59 @@
+import { HoopishError } from "@hoopish/protocol";
+import type { ConnectionConfig } from "../config/config.ts";
+import type { Exchange } from "./exchange.ts";
+import { headerValue } from "./headers.ts";
+
+/** Bodies up to this size are read whole before the call is judged; a larger one flows, and is known by its head alone. */
+const INSPECT_BYTES = 1_048_576;
+
+export interface ReadRequest {
+  readonly bytes: Buffer;
+  /** The bytes are the whole body. */
+  readonly ended: boolean;
+  /** The body as JSON; undefined when it is none, or not whole. */
+  json(): unknown;
+}
+
+/** @throws HoopishError request_too_large, request_timeout, or why the session ended */
+export async function readRequest(
+  exchange: Exchange,
+  connection: ConnectionConfig,
+  signal: AbortSignal,
+): Promise<ReadRequest> {
+  const { requestBytes, callMs } = connection.limits;
+  if (exchange.length === 0) return wholeRequest(exchange, Buffer.alloc(0));
+  if ((exchange.length ?? 0) > requestBytes) throw tooLarge(requestBytes);
+  const limit = Math.min(INSPECT_BYTES, requestBytes);
+  const { bytes, ended } = await within(exchange.body.prefix(limit), callMs, signal);
+  if (bytes.length > requestBytes) throw tooLarge(requestBytes);
+  return ended ? wholeRequest(exchange, bytes) : { bytes, ended, json: () => undefined };
+}
+
+function wholeRequest(exchange: Exchange, bytes: Buffer): ReadRequest {
+  return { bytes, ended: true, json: () => parseJson(exchange, bytes) };
+}
+
+function parseJson(exchange: Exchange, bytes: Buffer): unknown {
+  const type = headerValue(exchange.headers, "content-type");
+  if (bytes.length === 0 || (type !== undefined && !/[/+]json\b/i.test(type))) return undefined;
+  try {
+    return JSON.parse(bytes.toString());
+  } catch {
+    return undefined;
+  }
+}
+
+async function within<T>(work: Promise<T>, timeoutMs: number, signal: AbortSignal): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const timer = setTimeout(() => reject(new HoopishError("request_timeout", "the request took too long")), timeoutMs);
+    const ended = (): void => reject(new HoopishError(signal.reason.code, signal.reason.reason));
+    signal.addEventListener("abort", ended, { once: true });
+    work.then(resolve, reject).finally(() => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", ended);
+    });
+  });
+}
+
+export const tooLarge = (limit: number): HoopishError =>
+  new HoopishError("request_too_large", `the request is larger than ${limit} bytes, this connection's limit`);

@@ -1,0 +1,158 @@
+import { readFileSync } from "node:fs";
+import { createServer as createHttpServer, type Server } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { getRequestListener } from "@hono/node-server";
+import { AGENT_TUNNEL_PATH, CLIENT_TUNNEL_PATH, type Discovery, HoopishError, serverOrigin } from "@hoopish/protocol";
+import { attachUpgrade } from "@hoopish/tunnel";
+import { Challenges } from "./agents/challenges.ts";
+import { createDispatch } from "./agents/dispatch.ts";
+import { Enrolment } from "./agents/enrolment.ts";
+import type { AgentStore } from "./agents/port.ts";
+import { Roster } from "./agents/roster.ts";
+import type { Config } from "./config/config.ts";
+import { createConsole } from "./console/api.ts";
+import { authorizeAgent } from "./entry/agent-tunnel.ts";
+import { authorizeClient } from "./entry/client-tunnel.ts";
+import type { EvidenceLog, EvidenceReader } from "./evidence/port.ts";
+import type { ActorOf, Identity } from "./identity/principal.ts";
+import { compilePolicy } from "./policy/policy.ts";
+import { createHttpEntry } from "./protocols/http/http-entry.ts";
+import type { RelayPorts } from "./relay/ports.ts";
+import { Sessions } from "./sessions/sessions.ts";
+
+/** What a server stands on; main.ts makes these, tests may make others. */
+export interface ServerPorts {
+  readonly identity: Identity;
+  readonly actorOf: ActorOf;
+  readonly log: EvidenceLog;
+  readonly reader: EvidenceReader;
+  readonly agents: AgentStore;
+  readonly now: () => number;
+  /** Errors that nobody waits for. Never given a payload, a token or a match. */
+  readonly report: (error: unknown) => void;
+  readonly version: string;
+}
+
+export interface HoopishServer {
+  /** Where it listens. */
+  readonly url: string;
+  /**
+   * Graceful end: refuses what is new, tells clients and agents to go elsewhere, waits up to `drainMs` for running calls,
+   * then ends every session. The log stays open: its owner closes it.
+   */
+  stop(reason: string): Promise<void>;
+}
+
+/** @throws HoopishError configuration when it cannot listen */
+export async function startServer(config: Config, ports: ServerPorts): Promise<HoopishServer> {
+  const { log, now, report } = ports;
+  const origin = serverOrigin(config.publicUrl);
+  const policy = compilePolicy(config.rules, config.roles);
+  const connections = new Map(config.connections.map((connection) => [connection.name, connection]));
+  let draining = false;
+  const isDraining = (): boolean => draining;
+
+  await log.append([
+    { type: "server.started", version: ports.version, config: config.publicUrl },
+    { type: "policy.loaded", policy: policy.hash, rules: policy.ruleCount },
+  ]);
+  const roster = new Roster();
+  const challenges = new Challenges(now);
+  const enrolment = await Enrolment.load(ports.agents, now, origin);
+  const sessions = new Sessions({ connections, policy: () => policy, log, actorOf: ports.actorOf, now });
+  const inFlight = new Map<string, number>();
+  const relay: RelayPorts = {
+    policy: () => policy,
+    log,
+    agents: createDispatch(roster),
+    inFlight,
+    now,
+    draining: isDraining,
+  };
+  const http = createHttpEntry(relay, report);
+
+  const api = createConsole({
+    ...ports,
+    discovery: discovery(config, ports.version),
+    origin,
+    connections: config.connections,
+    roles: config.roles,
+    policy: () => policy,
+    sessions,
+    roster,
+    enrolment,
+    challenges,
+    draining: isDraining,
+  });
+  const listener = createListener(config);
+  listener.on("request", getRequestListener(api.fetch));
+  const client = { ...ports, sessions, http, draining: isDraining };
+  const agent = { challenges, enrolment, roster, log, origin, now, draining: isDraining, report };
+  const tunnels = attachUpgrade(listener, {
+    [CLIENT_TUNNEL_PATH]: (request) => authorizeClient(request, client),
+    [AGENT_TUNNEL_PATH]: (request) => authorizeAgent(request, agent),
+  });
+  const url = await listen(listener, config);
+
+  return {
+    url,
+    async stop(reason) {
+      if (draining) return;
+      draining = true;
+      listener.close();
+      for (const session of sessions.list()) session.notify({ event: "draining" });
+      await idle(inFlight, config.drainMs);
+      await sessions.endAll({ reason: `the server stopped: ${reason}`, code: "session_closed" });
+      tunnels.drain(reason);
+      sessions.close();
+      http.close();
+      await settled(FAREWELL_MS);
+      tunnels.close();
+      listener.closeAllConnections();
+      await log.append([{ type: "server.stopped", reason }]);
+    },
+  };
+}
+
+/** Time for the last frames (why sessions ended, GOAWAY) to leave before sockets are cut. */
+const FAREWELL_MS = 100;
+
+const settled = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function idle(inFlight: ReadonlyMap<string, number>, drainMs: number): Promise<void> {
+  const endMs = performance.now() + drainMs;
+  const running = (): boolean => [...inFlight.values()].some((count) => count > 0);
+  while (running() && performance.now() < endMs) await settled(20);
+}
+
+function createListener(config: Config): Server {
+  // Slow heads and idle connections of the control API are Node's defaults; tunnels leave them with the upgrade.
+  const options = { maxHeaderSize: 32_768, headersTimeout: 10_000, requestTimeout: 30_000 };
+  if (config.tls === undefined) return createHttpServer(options);
+  const cert = readFileSync(config.tls.certFile);
+  const key = readFileSync(config.tls.keyFile);
+  return createHttpsServer({ ...options, cert, key, minVersion: "TLSv1.2" });
+}
+
+function listen(listener: Server, config: Config): Promise<string> {
+  const { host, port } = config.listen;
+  return new Promise((resolve, reject) => {
+    listener.once("error", (cause: NodeJS.ErrnoException) => {
+      const message = `cannot listen on ${host}:${port}: ${cause.code ?? cause.message}`;
+      reject(new HoopishError("configuration", message, { cause, hint: "another program may use the port" }));
+    });
+    listener.listen(port, host, () => {
+      const address = listener.address() as AddressInfo;
+      const name = address.family === "IPv6" ? `[${address.address}]` : address.address;
+      resolve(`${config.tls === undefined ? "http" : "https"}://${name}:${address.port}`);
+    });
+  });
+}
+
+function discovery(config: Config, version: string): Discovery {
+  const issuers = config.identity.issuers.flatMap(({ kind, issuer, clientId, audience, scopes, flows }) =>
+    kind === "human" && clientId !== undefined ? [{ issuer, clientId, audience, scopes, flows }] : [],
+  );
+  return { name: "hoopish", version, issuers, insecureStorage: config.identity.insecureStorage };
+}

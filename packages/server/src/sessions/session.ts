@@ -1,0 +1,135 @@
+import type { CallEvent, ErrorCode, RecordActor, SessionEvent, SessionId, SessionView } from "@hoopish/protocol";
+import type { ConnectionConfig } from "../config/config.ts";
+import type { Principal } from "../identity/principal.ts";
+
+/** Why a session ended, as it stands in session.close. */
+export interface SessionEnd {
+  readonly reason: string;
+  readonly code: ErrorCode;
+  /** Who ended it, when somebody other than its owner did. */
+  readonly by?: string;
+}
+
+export interface SessionFacts {
+  readonly id: SessionId;
+  readonly connection: ConnectionConfig;
+  readonly rule: string;
+  readonly reason: string | undefined;
+  readonly ticket: string | undefined;
+  readonly host: string;
+  readonly client: string;
+  readonly previous: SessionId | undefined;
+  readonly openedAtMs: number;
+}
+
+/**
+ * One principal's use of one connection. It ends once: by its owner, a revocation, idleness, its absolute end or its
+ * token's end; then everything that runs in it is cut (`signal`), and no call starts in it any more.
+ */
+export class Session {
+  readonly facts: SessionFacts;
+  readonly #abort = new AbortController();
+  readonly #emit: (event: SessionEvent) => void;
+  #principal: Principal;
+  #actor: RecordActor;
+  #end: SessionEnd | undefined;
+  #lastUsedMs: number;
+  calls = 0;
+  inFlight = 0;
+
+  constructor(facts: SessionFacts, principal: Principal, actor: RecordActor, emit: (event: SessionEvent) => void) {
+    this.facts = facts;
+    this.#principal = principal;
+    this.#actor = actor;
+    this.#emit = emit;
+    this.#lastUsedMs = facts.openedAtMs;
+  }
+
+  get id(): SessionId {
+    return this.facts.id;
+  }
+  get connection(): ConnectionConfig {
+    return this.facts.connection;
+  }
+  get principal(): Principal {
+    return this.#principal;
+  }
+  get actor(): RecordActor {
+    return this.#actor;
+  }
+  /** Aborted when the session ends; the reason is its SessionEnd. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+  get ended(): SessionEnd | undefined {
+    return this.#end;
+  }
+
+  /** The session's last moment, Unix ms: the token's expiry or its absolute end, whichever comes first. */
+  get expiresAtMs(): number {
+    return Math.min(this.#principal.expiresAtMs, this.facts.openedAtMs + this.connection.maxSessionMs);
+  }
+
+  /** A newer token of the same subject. The caller has checked that the grant still stands. */
+  renew(principal: Principal, actor: RecordActor): void {
+    this.#principal = principal;
+    this.#actor = actor;
+  }
+
+  callStarted(nowMs: number): void {
+    this.calls += 1;
+    this.inFlight += 1;
+    this.#lastUsedMs = nowMs;
+  }
+
+  callEnded(nowMs: number, event: CallEvent): void {
+    this.inFlight -= 1;
+    this.#lastUsedMs = nowMs;
+    if (this.#end === undefined) this.#emit(event);
+  }
+
+  /** Why the session should end now, if it should. A running call keeps a session from being idle. */
+  overdue(nowMs: number): SessionEnd | undefined {
+    if (nowMs >= this.#principal.expiresAtMs) {
+      return { reason: "the sign-in expired and was not renewed", code: "unauthenticated" };
+    }
+    if (nowMs >= this.facts.openedAtMs + this.connection.maxSessionMs) {
+      return { reason: "the session reached its longest duration", code: "session_closed" };
+    }
+    if (this.inFlight === 0 && nowMs >= this.#lastUsedMs + this.connection.idleMs) {
+      return { reason: "the session was idle", code: "session_closed" };
+    }
+    return undefined;
+  }
+
+  /** Ends it, once. @returns false when it has ended before. */
+  end(end: SessionEnd): boolean {
+    if (this.#end !== undefined) return false;
+    this.#end = end;
+    this.#emit({ event: "revoked", code: end.code, reason: end.reason });
+    this.#abort.abort(end);
+    return true;
+  }
+
+  notify(event: SessionEvent): void {
+    if (this.#end === undefined) this.#emit(event);
+  }
+
+  view(): SessionView {
+    const { facts } = this;
+    return {
+      id: facts.id,
+      user: this.#principal.user,
+      connection: facts.connection.name,
+      state: this.#end === undefined ? "live" : "closed",
+      openedAt: new Date(facts.openedAtMs).toISOString(),
+      expiresAt: new Date(this.expiresAtMs).toISOString(),
+      ...(facts.reason === undefined ? {} : { reason: facts.reason }),
+      ...(facts.ticket === undefined ? {} : { ticket: facts.ticket }),
+      host: facts.host,
+      client: facts.client,
+      calls: this.calls,
+      inFlight: this.inFlight,
+    };
+  }
+}

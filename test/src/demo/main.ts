@@ -1,0 +1,48 @@
+import { rmSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { World } from "../world/world.ts";
+import { farewell, say, step } from "./screen.ts";
+import { tour } from "./tour.ts";
+
+const HELP = `npm run demo [-- --keep]
+
+Starts an identity provider, a model server, hoopish's server and an agent on this machine, signs in through the device
+flow, calls the models through hoopish connect, shows a refused user, and exports the log.
+
+  --keep   leave everything running afterwards, with the commands to try; Ctrl-C ends it
+`;
+
+const { values } = parseArgs({
+  options: { keep: { type: "boolean", default: false }, help: { type: "boolean", short: "h" } },
+});
+
+if (values.help) {
+  process.stdout.write(HELP);
+} else {
+  const startedMs = Date.now();
+  const dir = resolve(".demo");
+  rmSync(dir, { recursive: true, force: true });
+  let world: World | undefined;
+  const end = async (code: number): Promise<void> => {
+    await world?.close();
+    process.exit(code);
+  };
+  process.once("SIGINT", () => void end(130));
+  process.once("SIGTERM", () => void end(143));
+  try {
+    step("Everything starts on this machine");
+    world = await World.start({ dir });
+    say(`identity provider  ${world.idp.issuer}`);
+    say(`model server       ${world.modelUrl}  (its credential is known to the agent alone)`);
+    say(`hoopish server     ${world.serverUrl}`);
+    say("agent edge-1       enrolled with a one-time token, connected");
+    await tour(world);
+    farewell(world, join(dir, "export.jsonl"), Date.now() - startedMs, values.keep);
+    if (values.keep) await new Promise(() => undefined);
+    await end(0);
+  } catch (error) {
+    process.stderr.write(`\nthe demo failed: ${error instanceof Error ? error.message : String(error)}\n`);
+    await end(1);
+  }
+}

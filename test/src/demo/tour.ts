@@ -1,0 +1,120 @@
+import { readFileSync } from "node:fs";
+import OpenAI from "openai";
+import type { Connected, World } from "../world/world.ts";
+import { command, output, say, step } from "./screen.ts";
+
+/** What the credit model is asked about: its inputs, by name. */
+const APPLICANT = {
+  annual_income: 52_000,
+  debt_to_income: 0.41,
+  credit_utilization: 0.62,
+  delinquencies_2y: 1,
+  history_years: 9,
+  loan_amount: 18_000,
+  inquiries_6m: 2,
+  employment_years: 4,
+};
+
+/** The scripted tour: each step is what a person would do, with the real programs. */
+export async function tour(world: World): Promise<void> {
+  step("A scientist signs in with the bank's identity provider (device flow)");
+  command("hoopish login");
+  await world.signIn("scientist");
+  const whoami = await shown(world, "scientist", ["whoami"]);
+  if (!whoami.includes("scientist@bank.example")) throw new Error("the sign-in did not take");
+  await shown(world, "scientist", ["connections"]);
+
+  await creditInference(world);
+  await streamedChat(world);
+  await refusedUser(world);
+  await auditorsView(world);
+}
+
+async function creditInference(world: World): Promise<void> {
+  step("A credit inference, by the Open Inference Protocol, through a local port");
+  command('hoopish connect credit --reason "monthly check"');
+  const credit = await world.connect("scientist", "credit", ["--reason", "monthly check"]);
+  say(`ready: ${credit.base}`);
+  const metadata = (await (await fetch(`${credit.base}/v2/models/credit`)).json()) as { inputs: { name: string }[] };
+  say(`the model's inputs: ${metadata.inputs.map(({ name }) => name).join(", ")}`);
+  const inputs = Object.entries(APPLICANT).map(([name, value]) => ({
+    name,
+    shape: [1],
+    datatype: "FP64",
+    data: [value],
+  }));
+  const answer = await fetch(`${credit.base}/v2/models/credit/infer`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ inputs }),
+  });
+  output(`HTTP ${answer.status}  hoopish-call: ${answer.headers.get("hoopish-call")}\n${await answer.text()}`);
+  if (!answer.ok) throw new Error("the inference failed");
+  await closed(credit);
+}
+
+async function streamedChat(world: World): Promise<void> {
+  step("A streamed chat with the openai SDK; nothing changed but the base URL");
+  command("hoopish connect chat -- node notebook.js");
+  const chat = await world.connect("scientist", "chat");
+  const openai = new OpenAI({ baseURL: chat.env.OPENAI_BASE_URL ?? "", apiKey: chat.env.OPENAI_API_KEY ?? "hoopish" });
+  const models = await openai.models.list();
+  const model = models.data[0]?.id ?? "";
+  const stream = await openai.chat.completions.create({
+    model,
+    stream: true,
+    messages: [{ role: "user", content: "Tell me about applicant 42." }],
+  });
+  let text = "";
+  let events = 0;
+  for await (const event of stream) {
+    events += 1;
+    text += event.choices[0]?.delta.content ?? "";
+  }
+  output(`${text}`);
+  say(`(${events} events, each delivered as it was made; personal data is not masked yet in this version)`);
+  await closed(chat);
+}
+
+async function refusedUser(world: World): Promise<void> {
+  step("A contractor in no group signs in, and gets nothing");
+  await world.signIn("contractor");
+  await shown(world, "contractor", ["connections"]);
+  const refused = await world.cli("contractor", ["connect", "chat", "--port", "0"]);
+  command("hoopish connect chat");
+  output(`${refused.stderr}exit code ${refused.code}`);
+  if (refused.code !== 5) throw new Error("the contractor was not refused as he should be");
+}
+
+async function auditorsView(world: World): Promise<void> {
+  step("Internal audit reads what happened");
+  await world.signIn("audit");
+  await shown(world, "audit", ["audit", "list", "--since", "1h"]);
+  const file = world.path("export.jsonl");
+  await shown(world, "audit", ["audit", "export", "--since", "1h", "--format", "jsonl", "--payloads", "-o", file]);
+  const lines = readFileSync(file, "utf8").trimEnd().split("\n");
+  const types = new Map<string, number>();
+  for (const line of lines) {
+    const { record } = JSON.parse(line) as { record?: { type: string } };
+    const type = record?.type ?? "(payload)";
+    types.set(type, (types.get(type) ?? 0) + 1);
+  }
+  output([...types].map(([type, count]) => `${String(count).padStart(4)}  ${type}`).join("\n"), 30);
+}
+
+async function shown(
+  world: World,
+  account: "scientist" | "contractor" | "audit",
+  args: readonly string[],
+): Promise<string> {
+  command(`hoopish ${args.map((arg) => (arg.startsWith("/") ? "export.jsonl" : arg)).join(" ")}`);
+  const { code, stdout, stderr } = await world.cli(account, args);
+  output(`${stdout}${stderr}`);
+  if (code !== 0) throw new Error(`hoopish ${args[0]} ended with ${code}`);
+  return stdout;
+}
+
+async function closed(connected: Connected): Promise<void> {
+  const { code } = await connected.program.stop("SIGINT");
+  if (code !== 0 && code !== 130) throw new Error(`hoopish connect ended with ${code}`);
+}
