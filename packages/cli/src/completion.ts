@@ -94,7 +94,8 @@ function zsh(places: readonly Place[]): string {
   const item = ({ name, description }: Word): string => quote(`${name.replaceAll(":", "\\:")}:${description}`);
   const cases = places.map((place) => {
     const values = valueOptions(place).map(
-      ({ name, choices }) => `        ${name}) ${choices.length === 0 ? "_files" : `compadd -- ${choices.join(" ")}`}; return ;;`,
+      ({ name, choices }) =>
+        `        ${name}) ${choices.length === 0 ? "_files" : `compadd -- ${choices.join(" ")}`}; return ;;`,
     );
     return `    ${place.path})
       case "\${words[CURRENT-1]}" in
@@ -128,7 +129,9 @@ function fish(places: readonly Place[]): string {
   const lines = places.flatMap(({ path, words, options }) => {
     const here = `-n '__hoopish_at ${path}'`;
     return [
-      ...words.map(({ name, description }) => `complete -c hoopish ${here} -f -a ${fishQuote(name)} -d ${fishQuote(description)}`),
+      ...words.map(
+        ({ name, description }) => `complete -c hoopish ${here} -f -a ${fishQuote(name)} -d ${fishQuote(description)}`,
+      ),
       ...options.map(({ name, description, takesValue, choices }) => {
         const flag = `-l ${name.replace(/^--/, "")}`;
         const value = !takesValue ? "" : choices.length === 0 ? " -r" : ` -x -a ${fishQuote(choices.join(" "))}`;

@@ -1,10 +1,10 @@
 import { join } from "node:path";
+import type { TokenSource } from "./auth/token-source.ts";
+import type { Settings } from "./config/settings.ts";
+import type { GlobalOptions } from "./globals.ts";
 import type { ApiClient } from "./http/api-client.ts";
 import type { Http } from "./http/http.ts";
 import type { Interrupts } from "./interrupts.ts";
-import type { Settings } from "./config/settings.ts";
-import type { TokenSource } from "./auth/token-source.ts";
-import type { GlobalOptions } from "./globals.ts";
 import type { Output } from "./terminal/output.ts";
 import type { Env, World } from "./world.ts";
 

@@ -63,10 +63,10 @@ export class Interrupts {
   }
 
   #receive(signal: StopSignal): void {
-    if (this.#owner !== undefined) return this.#owner(signal);
+    if (this.#owner !== undefined) this.#owner(signal);
     // The second one: the person does not want to wait for the tidying.
-    if (this.#stop !== undefined) return this.#world.exit(stopExitCode({ by: signal }));
-    this.#begin({ by: signal });
+    else if (this.#stop !== undefined) this.#world.exit(stopExitCode({ by: signal }));
+    else this.#begin({ by: signal });
   }
 
   readonly #onStdoutError = (error: NodeJS.ErrnoException): void => {

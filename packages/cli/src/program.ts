@@ -3,8 +3,8 @@ import type { Context } from "./context.ts";
 import type { GlobalOptions } from "./globals.ts";
 import { VERSION } from "./version.ts";
 
-/** A command that was parsed and is ready to run. @returns the exit code; nothing is 0 */
-export type Chosen = (context: Context) => Promise<number | undefined | void>;
+/** A command that was parsed and is ready to run. @returns the exit code; anything else is 0 */
+export type Chosen = (context: Context) => Promise<unknown>;
 
 export interface Parsed {
   readonly globals: GlobalOptions;
@@ -98,7 +98,9 @@ function addSignIn(program: Command, choose: Choose): void {
   example(logout, "hoopish logout");
   logout.action(() => choose(async (context) => (await import("./commands/logout.ts")).logout(context)));
 
-  const whoami = program.command("whoami").description("who you are to the server, until when, and where your token is");
+  const whoami = program
+    .command("whoami")
+    .description("who you are to the server, until when, and where your token is");
   example(whoami, "hoopish whoami --json");
   whoami.action(() => choose(async (context) => (await import("./commands/whoami.ts")).whoami(context)));
 }
@@ -106,9 +108,7 @@ function addSignIn(program: Command, choose: Choose): void {
 function addConnect(program: Command, childCommand: readonly string[] | undefined, choose: Choose): void {
   const connections = program.command("connections").description("what you may use, and whether it is online");
   example(connections, "hoopish connections");
-  connections.action(() =>
-    choose(async (context) => (await import("./commands/connections.ts")).connections(context)),
-  );
+  connections.action(() => choose(async (context) => (await import("./commands/connections.ts")).connections(context)));
 
   const connect = program
     .command("connect")
@@ -229,7 +229,10 @@ function addAgents(program: Command, choose: Choose): void {
 }
 
 function example(command: Command, ...lines: readonly string[]): void {
-  command.addHelpText("after", `\nExample${lines.length > 1 ? "s" : ""}:\n${lines.map((line) => `  $ ${line}`).join("\n")}`);
+  command.addHelpText(
+    "after",
+    `\nExample${lines.length > 1 ? "s" : ""}:\n${lines.map((line) => `  $ ${line}`).join("\n")}`,
+  );
 }
 
 function portNumber(text: string): number {

@@ -2,8 +2,8 @@ import { Context } from "./context.ts";
 import type { GlobalOptions } from "./globals.ts";
 import { Interrupts, stopExitCode } from "./interrupts.ts";
 import type { Chosen } from "./program.ts";
-import { AGENT_WORDS } from "./words.ts";
 import { reportError, toReportable } from "./report.ts";
+import { AGENT_WORDS } from "./words.ts";
 import type { World } from "./world.ts";
 
 type Parse =
@@ -43,8 +43,8 @@ async function execute(world: World, interrupts: Interrupts, globals: GlobalOpti
   const context = new Context(world, globals, output, interrupts);
   try {
     const code = await command(context);
-    if (interrupts.stop !== undefined) return code ?? stopExitCode(interrupts.stop);
-    return code ?? 0;
+    if (typeof code === "number") return code;
+    return interrupts.stop === undefined ? 0 : stopExitCode(interrupts.stop);
   } finally {
     await context.dispose();
   }
@@ -104,7 +104,9 @@ function wantsJson(argv: readonly string[]): boolean {
 }
 
 function isAbort(error: unknown): boolean {
-  return error instanceof Error && (error.name === "AbortError" || (error.cause as Error | undefined)?.name === "AbortError");
+  return (
+    error instanceof Error && (error.name === "AbortError" || (error.cause as Error | undefined)?.name === "AbortError")
+  );
 }
 
 function printStack(world: World, error: Error): void {

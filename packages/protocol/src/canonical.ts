@@ -7,19 +7,24 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 
 /** @throws TypeError for what JCS cannot carry: NaN, infinities, lone surrogates, functions, undefined in arrays. */
 export function canonicalize(value: Json): string {
-  if (value === null || typeof value === "boolean") return String(value);
-  if (typeof value === "number") return canonicalNumber(value);
   if (typeof value === "string") return canonicalString(value);
-  if (Array.isArray(value)) return `[${value.map((item: Json) => canonicalize(item)).join(",")}]`;
+  if (typeof value === "number") return canonicalNumber(value);
+  if (value === null || typeof value === "boolean") return String(value);
+  if (Array.isArray(value)) return canonicalArray(value);
   if (typeof value === "object") return canonicalObject(value as { readonly [key: string]: Json | undefined });
   throw new TypeError(`JCS: a ${typeof value} has no JSON form`);
 }
 
+function canonicalArray(value: readonly Json[]): string {
+  let out = "[";
+  // By index: map and for…of would pass over a hole, which has no JSON form.
+  for (let i = 0; i < value.length; i++) out += `${i > 0 ? "," : ""}${canonicalize(value[i] as Json)}`;
+  return `${out}]`;
+}
+
 function canonicalObject(value: { readonly [key: string]: Json | undefined }): string {
-  // Array.prototype.sort without a comparator compares UTF-16 code units: exactly RFC 8785 §3.2.3.
-  const keys = Object.keys(value).sort();
   let out = "{";
-  for (const key of keys) {
+  for (const key of sortedKeys(value)) {
     const member = value[key];
     if (member === undefined) continue;
     out += `${out.length > 1 ? "," : ""}${canonicalString(key)}:${canonicalize(member)}`;
@@ -27,12 +32,24 @@ function canonicalObject(value: { readonly [key: string]: Json | undefined }): s
   return `${out}}`;
 }
 
-function canonicalNumber(value: number): string {
-  if (!Number.isFinite(value)) throw new TypeError("JCS: NaN and infinities have no JSON form");
-  return JSON.stringify(value);
+/** `<` and Array.prototype.sort without a comparator compare UTF-16 code units: exactly RFC 8785 §3.2.3. */
+function sortedKeys(value: object): string[] {
+  const keys = Object.keys(value);
+  for (let i = 1; i < keys.length; i++) if ((keys[i - 1] as string) > (keys[i] as string)) return keys.sort();
+  return keys;
 }
 
+function canonicalNumber(value: number): string {
+  if (!Number.isFinite(value)) throw new TypeError("JCS: NaN and infinities have no JSON form");
+  // String(-0) is "0", as RFC 8785 §3.2.2.3 has it.
+  return String(value);
+}
+
+/** Printable ASCII that JSON writes as it is: nearly every string of a record, and five times as fast to see as to quote. */
+const PLAIN = /^[ !#-[\]-~]*$/;
+
 function canonicalString(value: string): string {
+  if (PLAIN.test(value)) return `"${value}"`;
   if (!value.isWellFormed()) throw new TypeError("JCS: a lone surrogate has no UTF-8 form");
   return JSON.stringify(value);
 }

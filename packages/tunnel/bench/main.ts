@@ -6,6 +6,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { Agent, request as httpRequest } from "node:http";
 import { dialTunnel, type StreamHandler, type Tunnel, toDuplex } from "@hoopish/tunnel";
+import { openLink } from "../src/test-link.ts";
 
 const only = process.argv[2];
 const BODY = Buffer.from(JSON.stringify({ messages: "x".repeat(200) }));
@@ -29,6 +30,9 @@ if (only === undefined || only === "bulk") {
     await bulk("down (server → client)", 512 * 1024 * 1024, download);
     await bulk("up (client → server, masked)", 512 * 1024 * 1024, upload);
   }
+}
+if (only === undefined || only === "link") {
+  for (const roundTripMs of [20, 40]) await tokensBesideBulk(roundTripMs);
 }
 peer.disconnect();
 
@@ -164,4 +168,59 @@ function upload(tunnel: Tunnel, bytes: number): Promise<number> {
     );
     fill();
   });
+}
+
+/** Median delay of tokens, alone and while the same tunnel carries a bulk transfer the same way. */
+async function tokensBesideBulk(roundTripMs: number): Promise<void> {
+  const link = await openLink(port, { delayMs: roundTripMs / 2, bitsPerSecond: 100e6, queueBytes: 256 * 1024 });
+  const tunnel = await dialTunnel(`ws://127.0.0.1:${link.port}/tunnel`);
+  await tokenDelays(tunnel, 20);
+  const base = await tokenDelays(tunnel, 200);
+  const bytes = 120e6;
+  let got = 0;
+  let window = 0;
+  const bulkStart = performance.now();
+  const bulkStream = tunnel.open(
+    { do: "source", bytes },
+    {
+      onData: (chunk, stream) => {
+        got += chunk.length;
+        stream.consumed(chunk.length);
+      },
+      onEnd: () => {},
+      onReset: () => {},
+    },
+  );
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const beside = await tokenDelays(tunnel, 250);
+  const rate = (got * 8) / 1000 / (performance.now() - bulkStart);
+  window = (bulkStream as unknown as { window: { size: number } }).window.size;
+  const show = (delays: number[]) => `median ${at(delays, 0.5).toFixed(1)}, 95 % ${at(delays, 0.95).toFixed(1)} ms`;
+  console.log(
+    `link ${roundTripMs} ms round trip, 100 Mbit/s: tokens alone ${show(base)}; beside bulk ${show(beside)}; bulk ${rate.toFixed(0)} Mbit/s, its window ${(window / 1024).toFixed(0)} KiB; rtt ${tunnel.rttMs?.toFixed(1)} ms`,
+  );
+  tunnel.terminate();
+  link.close();
+}
+
+function tokenDelays(tunnel: Tunnel, count: number): Promise<number[]> {
+  return new Promise((resolve, reject) => {
+    const delays: number[] = [];
+    tunnel.open(
+      { do: "tokens", everyMs: 10, count },
+      {
+        onData: (chunk, stream) => {
+          const now = performance.timeOrigin + performance.now();
+          for (const line of chunk.toString().trim().split("\n")) delays.push(now - Number(line));
+          stream.consumed(chunk.length);
+        },
+        onEnd: () => resolve(delays),
+        onReset: reject,
+      },
+    );
+  });
+}
+
+function at(values: number[], quantile: number): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length * quantile)] ?? Number.NaN;
 }

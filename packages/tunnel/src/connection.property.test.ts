@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
+import { TunnelErrorCode } from "@hoopish/protocol";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { TunnelErrorCode } from "@hoopish/protocol";
 import { QUEUE_HIGH_BYTES, type TunnelLimits } from "./limits.ts";
 import type { Stream } from "./stream.ts";
 import { type End, Wire } from "./test-wire.ts";
@@ -13,7 +13,10 @@ const MAX_WRITE = 40_000;
 /** One step of the model: `who` and `which` are taken modulo what there is. */
 const step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant("open" as const), who: fc.nat(1), end: fc.boolean() }) },
-  { weight: 8, arbitrary: fc.record({ do: fc.constant("write" as const), which: fc.nat(99), bytes: fc.nat(MAX_WRITE) }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({ do: fc.constant("write" as const), which: fc.nat(99), bytes: fc.nat(MAX_WRITE) }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("headers" as const), which: fc.nat(99) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("end" as const), which: fc.nat(99), trailers: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("reset" as const), which: fc.nat(99), gentle: fc.boolean() }) },
@@ -36,7 +39,8 @@ interface Side {
 }
 
 /** Byte `index` of what one side of a stream sends. */
-const byteAt = (id: number, own: boolean, index: number) => (id * 31 + (own ? 7 : 0) + index * 13 + (index >>> 8)) & 0xff;
+const byteAt = (id: number, own: boolean, index: number) =>
+  (id * 31 + (own ? 7 : 0) + index * 13 + (index >>> 8)) & 0xff;
 
 function bytesOf(side: Side, count: number): Buffer {
   const own = side.end.connection.table.isOwn(side.stream.id);

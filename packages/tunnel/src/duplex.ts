@@ -39,7 +39,10 @@ class StreamDuplex extends Duplex implements StreamHandler {
   #waitingBytes = 0;
   #block: Buffer | undefined = undefined;
   #blockUsed = 0;
+  /** `_read` was called, and what it asked for has not been pushed. */
   #readerWaits = false;
+  /** The reader found too little in the buffer, so whatever comes must be shown to it. */
+  #hungry = false;
   #peerEnded = false;
   /** The callback of a write that filled the queue. */
   #afterDrain: ((error?: Error | null) => void) | undefined = undefined;
@@ -58,15 +61,17 @@ class StreamDuplex extends Duplex implements StreamHandler {
   onData(chunk: Buffer): void {
     this.#idle?.refresh();
     this.#received += chunk.length;
-    if (this.#readerWaits && this.#waiting.length === 0) {
-      this.#readerWaits = this.push(chunk);
-      this.#returnCredit();
-    } else this.#keep(chunk);
+    if (this.#readerWaits && this.#waiting.length === 0 && this.#isShort()) this.#push(chunk);
+    else {
+      this.#keep(chunk);
+      this.#feed();
+    }
+    this.#returnCredit();
   }
 
   onEnd(): void {
     this.#peerEnded = true;
-    if (this.#waiting.length === 0) this.push(null);
+    this.#feed();
   }
 
   onReset(error: StreamResetError): void {
@@ -87,18 +92,38 @@ class StreamDuplex extends Duplex implements StreamHandler {
   override _read(): void {
     this.#readerWaits = true;
     this.#returnCredit();
+    this.#feed();
+  }
+
+  /** A reader that takes by hand what is in the buffer is not followed by `_read`, but its bytes are taken all the same. */
+  override read(size?: number): unknown {
+    const chunk = super.read(size);
+    if (size === 0) return chunk;
+    this.#hungry = chunk === null;
+    this.#returnCredit();
+    this.#feed();
+    return chunk;
+  }
+
+  /** Whether the reader has nothing left, or not enough. */
+  #isShort(): boolean {
+    return this.#hungry || this.readableLength === 0;
+  }
+
+  /** Hands on what waits: while the reader has something to read, only whole blocks, so that small chunks are joined. */
+  #feed(): void {
     while (this.#readerWaits && this.#waiting.length > 0) {
-      const chunk = this.#nextWaiting();
-      this.#readerWaits = this.push(chunk);
+      if (!this.#isShort() && this.#waitingBytes < BLOCK_BYTES && !this.#peerEnded) return;
+      this.#push(this.#nextWaiting());
     }
     if (this.#peerEnded && this.#waiting.length === 0) this.push(null);
   }
 
-  /** A paused reader that empties the buffer by hand is not followed by `_read`, but its bytes are taken all the same. */
-  override read(size?: number): unknown {
-    const chunk = super.read(size);
-    if (chunk !== null) this.#returnCredit();
-    return chunk;
+  #push(chunk: Buffer): void {
+    // Before the push, because a flowing reader takes the chunk within it, and may ask for more.
+    this.#hungry = false;
+    this.#readerWaits = false;
+    if (this.push(chunk)) this.#readerWaits = true;
   }
 
   #returnCredit(): void {

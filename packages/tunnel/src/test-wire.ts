@@ -97,18 +97,26 @@ export class End {
   readonly sink: MessageSink = new MessageSink();
   greedy = true;
 
-  constructor(role: "dialler" | "acceptor", limits: Partial<TunnelLimits> = {}, events: Partial<ConnectionEvents> = {}) {
-    this.connection = new Connection(role, { ...ACCEPTOR_LIMITS, ...limits }, {
-      onStream: (stream) => {
-        this.accepted.push(stream);
-        stream.handler = this.recorder(stream.id);
+  constructor(
+    role: "dialler" | "acceptor",
+    limits: Partial<TunnelLimits> = {},
+    events: Partial<ConnectionEvents> = {},
+  ) {
+    this.connection = new Connection(
+      role,
+      { ...ACCEPTOR_LIMITS, ...limits },
+      {
+        onStream: (stream) => {
+          this.accepted.push(stream);
+          stream.handler = this.recorder(stream.id);
+        },
+        onDraining: (debug) => this.events.push(`draining ${debug}`),
+        onDrained: () => this.events.push("drained"),
+        onOutput: () => {},
+        onHandlerError: (error) => this.events.push(`handler: ${(error as Error).message}`),
+        ...events,
       },
-      onDraining: (debug) => this.events.push(`draining ${debug}`),
-      onDrained: () => this.events.push("drained"),
-      onOutput: () => {},
-      onHandlerError: (error) => this.events.push(`handler: ${(error as Error).message}`),
-      ...events,
-    });
+    );
   }
 
   recorder(id: number): Recorder {

@@ -44,7 +44,6 @@ export class TunnelDeadError extends Error {
 /** WebSocket close codes, RFC 6455 section 7.4.1. */
 const CLOSE_NORMAL = 1000;
 const CLOSE_PROTOCOL_ERROR = 1002;
-const CLOSE_ABNORMAL = 1006;
 
 /** One tunnel over one open WebSocket: the I/O around a {@link Connection}. Made by `acceptTunnel` or `dialTunnel`. */
 export class Tunnel {
@@ -84,15 +83,12 @@ export class Tunnel {
     this.#core = new Connection(role, limits, this.#events());
     this.#keepalive = setInterval(() => this.#tick(), options.pingIntervalMs ?? 15_000).unref();
     ws.on("message", (message: Buffer, isBinary: boolean) => this.#receive(message, isBinary));
-    ws.on("error", (error: Error) => {
-      this.#error ??= error;
-    });
+    // ws closes by itself after an error; the streams need not wait for the closing handshake.
+    ws.on("error", (error: Error) => this.#failed(error));
     ws.on("close", (code: number, reason: Buffer) => this.#onClose(code, reason.toString()));
     socket.on("drain", this.#flushSoon);
     // A second reset of the connection may come after ws has let go of the socket.
-    socket.on("error", (error: Error) => {
-      this.#error ??= error;
-    });
+    socket.on("error", (error: Error) => this.#failed(error));
   }
 
   get state(): ConnectionState {
@@ -215,11 +211,16 @@ export class Tunnel {
     this.#ws.close(closeCode, debug.slice(0, 40));
   }
 
+  #failed(error: Error): void {
+    this.#error ??= error;
+    this.#core.shutdown(error.message, error);
+  }
+
   #onClose(code: number, reason: string): void {
     clearInterval(this.#keepalive);
     const error = this.#error;
     this.#core.shutdown(reason === "" ? `the tunnel closed (${code})` : reason, error);
-    const info = error === undefined ? { code, reason } : { code: code ?? CLOSE_ABNORMAL, reason, error };
+    const info = error === undefined ? { code, reason } : { code, reason, error };
     this.#settle(info);
     this.#options.onClose?.(info);
   }

@@ -88,8 +88,11 @@ function read<File, T>(
     },
   };
   const parsed = schema.safeParse(resolveReferences(select(document.value), [], building));
-  if (!parsed.success) mistakes.push(...schemaMistakes(parsed.error, document));
-  // A value whose reference could not be resolved is wrong twice otherwise: once as a reference, once by its shape.
+  if (!parsed.success) {
+    // A value whose reference could not be resolved is not wrong a second time by its shape.
+    const unresolved = new Set(mistakes.map(({ path }) => path));
+    mistakes.push(...schemaMistakes(parsed.error, document).filter(({ path }) => !unresolved.has(path)));
+  }
   const config = parsed.success && mistakes.length === 0 ? build(parsed.data, building) : undefined;
   if (config !== undefined && mistakes.length === 0) return { config };
   return { mistakes: mistakes.sort((a, b) => a.line - b.line || a.column - b.column) };
@@ -110,20 +113,30 @@ function resolveReferences(value: unknown, path: Path, building: Building): unkn
 
 function schemaMistakes(error: z.ZodError, document: YamlDocument): Mistake[] {
   return error.issues.flatMap((issue) => {
-    if (issue.code !== "unrecognized_keys") return [document.mistake(issue.path, sentence(issue))];
-    return issue.keys.map((key) => document.mistake(issue.path, `there is no setting "${key}" here`, key));
+    if (issue.code === "unrecognized_keys") {
+      return issue.keys.map((key) => document.mistake(issue.path, `there is no setting "${key}" here`, key));
+    }
+    const name = issue.path.at(-1);
+    if (issue.code === "invalid_type" && isAbsent(document.value, issue.path) && typeof name === "string") {
+      return [document.mistake(issue.path.slice(0, -1), `"${name}" is missing`)];
+    }
+    return [document.mistake(issue.path, sentence(issue))];
   });
+}
+
+function isAbsent(value: unknown, path: Path): boolean {
+  const at = path.reduce<unknown>((node, step) => (node as Record<PropertyKey, unknown> | undefined)?.[step], value);
+  return at === undefined;
 }
 
 /** The schema library speaks of "input"; what an operator meets most is said in words of the file. */
 function sentence(issue: z.core.$ZodIssue): string {
-  if (issue.code === "invalid_type" && issue.message.endsWith("received undefined")) {
-    const name = issue.path.at(-1);
-    return typeof name === "string" ? `"${name}" is missing` : "the file is empty";
-  }
+  if (issue.code === "invalid_type" && !issue.message.startsWith("Invalid input")) return issue.message;
   if (issue.code === "invalid_type") return `must be ${EXPECTED[issue.expected] ?? `a ${issue.expected}`}`;
   if (issue.code === "too_small" && issue.origin === "string") return "must not be empty";
   if (issue.code === "too_small" && issue.origin === "array") return "must have at least one entry";
+  if (issue.code === "too_small") return `must be at least ${issue.minimum}`;
+  if (issue.code === "too_big") return `must be at most ${issue.maximum}`;
   if (issue.code === "invalid_value") return `must be one of ${issue.values.join(", ")}`;
   return issue.message;
 }

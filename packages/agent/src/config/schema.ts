@@ -47,14 +47,16 @@ export interface CredentialFile {
 const text = z.string().min(1);
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
+const NOT_A_DURATION = "not a duration; write 250ms, 30s or 15m";
+
 const duration = (least: string, most: string) =>
-  z.string().transform((written, ctx) => {
+  z.string(NOT_A_DURATION).transform((written, ctx) => {
     try {
       const ms = parseDurationMs(written);
       if (ms >= parseDurationMs(least) && ms <= parseDurationMs(most)) return ms;
       ctx.addIssue(`must be between ${least} and ${most}`);
     } catch {
-      ctx.addIssue("not a duration; write 250ms, 30s or 15m");
+      ctx.addIssue(NOT_A_DURATION);
     }
     return z.NEVER;
   });

@@ -105,7 +105,9 @@ describe("a call through the agent", () => {
   });
 
   it("passes redirects on and follows none", async () => {
-    const upstream = await upstreamOf((_, response) => response.writeHead(307, { location: "http://elsewhere/" }).end());
+    const upstream = await upstreamOf((_, response) =>
+      response.writeHead(307, { location: "http://elsewhere/" }).end(),
+    );
     const { server } = await pairTo(upstream);
     const answer = await send(server);
     expect(answer.status).toBe(307);
@@ -180,7 +182,11 @@ describe("cancelling", () => {
   it("stops the model's generation when the server resets the stream", async () => {
     const model = await modelServer();
     const { server, serving } = await pairTo(model, { credential: bearer(model.credential) });
-    const body = JSON.stringify({ model: "m", messages: [{ role: "user", content: "write 900000 words" }], stream: true });
+    const body = JSON.stringify({
+      model: "m",
+      messages: [{ role: "user", content: "write 900000 words" }],
+      stream: true,
+    });
     const call = open(server, { path: "/v1/chat/completions", body, headers: ["x-test-token-delay", "5"] });
     await until("the first token", () => call.chunks.length > 0);
     call.stream.reset(TunnelErrorCode.CANCEL, "the client left");
@@ -299,4 +305,5 @@ function connections({ server }: Awaited<ReturnType<typeof httpUpstream>>): Prom
     server.getConnections((error, count) => (error ? reject(error) : resolve(count)));
   });
 }
+
 export type { TestUpstream };

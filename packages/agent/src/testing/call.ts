@@ -1,4 +1,11 @@
-import { type HeaderList, type HttpAnswer, type HttpCall, httpAnswerSchema, newCallId, type StreamError } from "@hoopish/protocol";
+import {
+  type HeaderList,
+  type HttpAnswer,
+  type HttpCall,
+  httpAnswerSchema,
+  newCallId,
+  type StreamError,
+} from "@hoopish/protocol";
 import type { StreamResetError, Tunnel, TunnelStream } from "@hoopish/tunnel";
 
 export interface CallOptions {

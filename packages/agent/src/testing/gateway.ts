@@ -1,6 +1,7 @@
 import { createPublicKey, verify } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { json } from "node:stream/consumers";
 import {
@@ -33,17 +34,26 @@ export interface TestGateway {
   close(): Promise<void>;
 }
 
-export async function startGateway(claimedOrigin?: string): Promise<TestGateway> {
+export interface GatewayOptions {
+  /** What the server calls itself when it enrols; default where it listens. */
+  readonly claimedOrigin?: string;
+  /** PEM. */
+  readonly tls?: { readonly cert: string; readonly key: string };
+}
+
+export async function startGateway(options: GatewayOptions = {}): Promise<TestGateway> {
   const nonces = new Set<string>();
   const waiting: ((tunnel: Tunnel) => void)[] = [];
   let current: Tunnel | undefined;
-  const server = createServer((request, response) => {
+  const listener = (request: IncomingMessage, response: ServerResponse): void => {
     void route(request, response).catch(() => response.destroy());
-  });
+  };
+  const server = options.tls === undefined ? createServer(listener) : createSecureServer(options.tls, listener);
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
-  const origin = `http://127.0.0.1:${port}`;
+  const s = options.tls === undefined ? "" : "s";
+  const origin = `http${s}://127.0.0.1:${port}`;
 
   const route = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const body = await json(request);
@@ -64,7 +74,7 @@ export async function startGateway(claimedOrigin?: string): Promise<TestGateway>
       gateway.tokens.delete(token);
       gateway.keys.add(publicKey);
       const agent = { id: newAgentId(), name, publicKey, enrolledAt: new Date().toISOString(), instances: [] };
-      reply(201, { agent, origin: claimedOrigin ?? origin });
+      reply(201, { agent, origin: options.claimedOrigin ?? origin });
     } else reply(404, { error: { code: "not_found", message: "no such thing" } });
   };
 
@@ -99,7 +109,7 @@ export async function startGateway(claimedOrigin?: string): Promise<TestGateway>
   const upgrades = attachUpgrade(server, { [AGENT_TUNNEL_PATH]: authorize });
 
   const gateway: TestGateway = {
-    url: `ws://127.0.0.1:${port}`,
+    url: `ws${s}://127.0.0.1:${port}`,
     origin,
     tokens: new Map(),
     keys: new Set(),

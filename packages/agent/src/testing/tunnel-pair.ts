@@ -18,7 +18,14 @@ export function memoryLog(): Log & { readonly lines: LogLine[] } {
   const at = (level: string) => (fields: object, message: string) => {
     lines.push({ level, fields: { ...fields }, message });
   };
-  return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error"), isLevelEnabled: () => true, lines };
+  return {
+    debug: at("debug"),
+    info: at("info"),
+    warn: at("warn"),
+    error: at("error"),
+    isLevelEnabled: () => true,
+    lines,
+  };
 }
 
 export const bearer = (value: string): CredentialConfig => ({

@@ -54,7 +54,10 @@ export async function rawUpstream(onSocket: (socket: Socket) => void): Promise<T
 }
 
 /** A TCP server that reads a request's head and then says `bytes`; `then` decides how the connection goes on. */
-export function saying(bytes: string, then: (socket: Socket) => void = (socket) => socket.end()): Promise<TestUpstream> {
+export function saying(
+  bytes: string,
+  then: (socket: Socket) => void = (socket) => socket.end(),
+): Promise<TestUpstream> {
   return rawUpstream((socket) => {
     socket.once("data", () => {
       socket.write(bytes, () => then(socket));

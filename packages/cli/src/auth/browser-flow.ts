@@ -92,7 +92,12 @@ function nextAnswer(server: Server, redirectUri: string, state: string, signal: 
       const { host, pathname } = new URL(redirectUri);
       const ours = request.method === "GET" && request.headers.host === host && at.pathname === pathname;
       if (!ours || at.searchParams.get("state") !== state) {
-        return void sendPage(response, 404, "Nothing is here", "This address waits for a sign-in that has not come yet.");
+        return void sendPage(
+          response,
+          404,
+          "Nothing is here",
+          "This address waits for a sign-in that has not come yet.",
+        );
       }
       server.removeAllListeners("request");
       resolve({

@@ -34,9 +34,10 @@ export async function signInWithDevice(
     const expired = AbortSignal.timeout(expires_in * 1000);
     show({ verification_uri, ...(verification_uri_complete && { verification_uri_complete }), user_code, expires_in });
     try {
-      return await oidc.pollDeviceAuthorizationGrant(issuer, started, undefined, {
-        signal: AbortSignal.any([signal, expired]),
-      });
+      const ended = AbortSignal.any([signal, expired]);
+      const tokens = oidc.pollDeviceAuthorizationGrant(issuer, started, undefined, { signal: ended });
+      // The library looks at its signal between polls only, which is up to five seconds later.
+      return await Promise.race([tokens, rejectedBy(ended)]);
     } catch (error) {
       if (expired.aborted && !signal.aborted) throw codeExpired();
       throw error;
@@ -46,6 +47,10 @@ export async function signInWithDevice(
     const known = issuerError(error, name);
     throw known.message.startsWith("the code has expired") ? codeExpired() : known;
   }
+}
+
+function rejectedBy(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
 }
 
 function codeExpired(): HoopishError {

@@ -4,7 +4,7 @@ import type { Http } from "../http/http.ts";
 import { networkError } from "../http/network-error.ts";
 import { isLoopbackHost } from "./server-url.ts";
 import type { StoredTokens } from "./tokens.ts";
-import { jwtExpiryMs } from "./tokens.ts";
+import { jwtTimes } from "./tokens.ts";
 
 export type Issuer = oidc.Configuration;
 
@@ -67,7 +67,9 @@ export function toStoredTokens(
   // Without rotation a refresh gives no new refresh token, and the old one stays good (RFC 6749 §6).
   const refreshToken = response.refresh_token ?? of.refreshToken;
   const expiresAtMs =
-    response.expires_in === undefined ? jwtExpiryMs(response.access_token) : nowMs + response.expires_in * 1000;
+    response.expires_in === undefined
+      ? jwtTimes(response.access_token).expiresAtMs
+      : nowMs + response.expires_in * 1000;
   return {
     v: 1,
     server: of.server,

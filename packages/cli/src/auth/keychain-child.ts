@@ -22,8 +22,7 @@ const SERVICE = "hoopish";
  * On Linux the Secret Service is named: without a name the library falls back, silently, to the kernel's keyring, which
  * forgets everything at a reboot and is shared with whoever shares the session.
  */
-const entry = (account: string): AsyncEntry =>
-  new AsyncEntry(SERVICE, account, { linux: { store: "secret-service" } });
+const entry = (account: string): AsyncEntry => new AsyncEntry(SERVICE, account, { linux: { store: "secret-service" } });
 
 const entries: KeychainEntries = {
   get: (account) => entry(account).getPassword(),

@@ -15,22 +15,28 @@ export interface RefreshPorts {
   readonly uid: number | undefined;
 }
 
+export interface Fresh {
+  readonly tokens: StoredTokens;
+  /** Why tokens that should have been exchanged could not be: they are the old ones, good for a little while yet. */
+  readonly problem?: HoopishError;
+}
+
 /**
  * The stored tokens, exchanged for new ones when they are about to end. Refresh tokens rotate, and an identity provider
  * that sees an old one again revokes the whole family, so: one process at a time, storage read again once the lock is
  * held, the result stored before the lock is let go, and an exchange that has begun is not aborted by SIGINT.
- * @param refused the access token that is not to be returned (a server refused it)
+ * @param dead a refresh token that the issuer has refused: it is not sent again
  * @throws HoopishError unauthenticated; unreachable when the issuer is, and the token has ended
  */
-export async function freshTokens(ports: RefreshPorts, refused?: string): Promise<StoredTokens> {
+export async function freshTokens(ports: RefreshPorts, dead?: string): Promise<Fresh> {
   const stored = await readTokens(ports.vault);
-  if (isFresh(stored, ports.now(), refused)) return stored;
+  if (isFresh(stored, ports.now())) return { tokens: stored };
   ensurePrivateDir(ports.configDir, ports.uid);
   const lock = { path: lockPath(ports.configDir), host: ports.host, pid: process.pid };
   return withFileLock(lock, async () => {
     const current = await readTokens(ports.vault);
-    if (isFresh(current, ports.now(), refused)) return current;
-    return exchange(ports, current, refused);
+    if (isFresh(current, ports.now())) return { tokens: current };
+    return exchange(ports, current, dead);
   });
 }
 
@@ -48,35 +54,39 @@ export function notSignedIn(): HoopishError {
   return new HoopishError("unauthenticated", "you are not signed in", { hint: "hoopish login" });
 }
 
-export function isFresh(tokens: StoredTokens, nowMs: number, refused: string | undefined): boolean {
-  if (tokens.accessToken === refused) return false;
-  const { expiresAtMs, issuedAtMs } = tokens;
-  return expiresAtMs === undefined || nowMs < renewAtMs({ issuedAtMs, expiresAtMs });
+export function isFresh(tokens: StoredTokens, nowMs: number): boolean {
+  return nowMs < renewAtMs(tokens);
 }
 
-async function exchange(ports: RefreshPorts, tokens: StoredTokens, refused: string | undefined): Promise<StoredTokens> {
-  const usable =
-    tokens.accessToken !== refused && (tokens.expiresAtMs === undefined || tokens.expiresAtMs > ports.now());
-  if (tokens.refreshToken === undefined) {
-    if (usable) return tokens;
-    throw ended("your sign-in has ended, and the identity provider gave no way to renew it");
-  }
+async function exchange(ports: RefreshPorts, tokens: StoredTokens, dead: string | undefined): Promise<Fresh> {
+  const problem = await tryExchange(ports, tokens, dead);
+  if (!(problem instanceof HoopishError)) return { tokens: problem };
+  // What is left of the token's life is still ours, whatever the issuer says.
+  if (tokens.expiresAtMs === undefined || tokens.expiresAtMs > ports.now()) return { tokens, problem };
+  throw problem;
+}
+
+async function tryExchange(
+  ports: RefreshPorts,
+  tokens: StoredTokens,
+  dead: string | undefined,
+): Promise<StoredTokens | HoopishError> {
+  if (tokens.refreshToken === undefined) return ended("the identity provider gave no way to renew it");
+  if (tokens.refreshToken === dead) return ended("the identity provider does not renew it");
   const { discoverIssuer, issuerError, toStoredTokens } = await import("./issuer.ts");
   const { refreshTokenGrant } = await import("openid-client");
+  let next: StoredTokens;
   try {
     const issuer = await discoverIssuer(await ports.http(), tokens.issuer, tokens.clientId);
-    const response = await refreshTokenGrant(issuer, tokens.refreshToken);
-    const next = toStoredTokens(response, ports.now(), tokens);
-    await ports.vault.write(JSON.stringify(next));
-    return next;
+    next = toStoredTokens(await refreshTokenGrant(issuer, tokens.refreshToken), ports.now(), tokens);
   } catch (error) {
     const known = issuerError(error, tokens.issuer);
-    // What is left of the token's life is still ours, whatever the issuer says.
-    if (usable) return tokens;
-    throw known.code === "unauthenticated" ? ended("your sign-in has ended") : known;
+    return known.code === "unauthenticated" ? ended("the identity provider does not renew it") : known;
   }
+  await ports.vault.write(JSON.stringify(next));
+  return next;
 }
 
-function ended(message: string): HoopishError {
-  return new HoopishError("unauthenticated", message, { hint: "hoopish login" });
+function ended(why: string): HoopishError {
+  return new HoopishError("unauthenticated", `your sign-in has ended: ${why}`, { hint: "hoopish login" });
 }

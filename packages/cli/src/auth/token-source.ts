@@ -4,28 +4,23 @@ import type { Context } from "../context.ts";
 import { nonEmpty } from "../context.ts";
 import { createFileVault } from "./file-vault.ts";
 import { createKeychainVault } from "./keychain.ts";
-import { freshTokens, isFresh, notSignedIn } from "./refresh.ts";
-import { jwtExpiryMs, type StoredTokens } from "./tokens.ts";
+import { freshTokens, isFresh, notSignedIn, type RefreshPorts } from "./refresh.ts";
+import { jwtTimes, type StoredTokens, type TokenTimes } from "./tokens.ts";
 import type { Vault, VaultKind } from "./vault.ts";
 
 /** Where a token comes from, as `whoami` names it. */
 export type TokenOrigin = VaultKind | "HOOPISH_TOKEN" | "HOOPISH_TOKEN_FILE";
 
-export interface BearerToken {
+export interface BearerToken extends TokenTimes {
   readonly value: string;
-  /** Unix milliseconds; absent when nothing says. */
-  readonly expiresAtMs?: number;
-  readonly issuedAtMs?: number;
+  /** It is about to end and could not be renewed: why. */
+  readonly problem?: HoopishError;
 }
 
 export interface TokenSource {
   readonly origin: TokenOrigin;
-  /**
-   * A token that is good now, renewed silently when it is about to end.
-   * @param refused a token that the server has refused: another one, or an error
-   * @throws HoopishError unauthenticated
-   */
-  get(refused?: string): Promise<BearerToken>;
+  /** A token that is good now, renewed silently when it is about to end. @throws HoopishError unauthenticated */
+  get(): Promise<BearerToken>;
 }
 
 /** HOOPISH_TOKEN, else HOOPISH_TOKEN_FILE (workloads), else what `hoopish login` stored. @throws unauthenticated */
@@ -41,16 +36,38 @@ export async function createTokenSource(context: Context, server: string): Promi
   if (vault === undefined) throw notSignedIn();
   const { configDir, world } = context;
   const ports = { vault, http: () => context.http(), now: world.now, configDir, host: world.host, uid: world.uid };
-  // Read once a command: asking a keychain costs a process. `freshTokens` looks again when these are about to end.
-  let last: StoredTokens | undefined;
-  return {
-    origin: vault.kind,
-    get: async (refused) => {
-      if (last === undefined || !isFresh(last, world.now(), refused)) last = await freshTokens(ports, refused);
-      const { accessToken, expiresAtMs, issuedAtMs } = last;
-      return { value: accessToken, issuedAtMs, ...(expiresAtMs !== undefined && { expiresAtMs }) };
-    },
-  };
+  return new VaultTokenSource(vault.kind, ports);
+}
+
+class VaultTokenSource implements TokenSource {
+  readonly origin: TokenOrigin;
+  readonly #ports: RefreshPorts;
+  /** Kept for the command: asking a keychain costs a process. */
+  #last: StoredTokens | undefined;
+  /** The refresh token that the issuer has refused. */
+  #dead: string | undefined;
+
+  constructor(origin: TokenOrigin, ports: RefreshPorts) {
+    this.origin = origin;
+    this.#ports = ports;
+  }
+
+  async get(): Promise<BearerToken> {
+    let tokens = this.#last;
+    let problem: HoopishError | undefined;
+    if (tokens === undefined || !isFresh(tokens, this.#ports.now())) {
+      ({ tokens, problem } = await freshTokens(this.#ports, this.#dead));
+      this.#last = tokens;
+      if (problem?.code === "unauthenticated") this.#dead = tokens.refreshToken;
+    }
+    const { accessToken: value, issuedAtMs, expiresAtMs } = tokens;
+    return {
+      value,
+      issuedAtMs,
+      ...(expiresAtMs !== undefined && { expiresAtMs }),
+      ...(problem !== undefined && { problem }),
+    };
+  }
 }
 
 /** Where the tokens of this server were stored at login; undefined when there was none. */
@@ -67,15 +84,9 @@ export function createVault(context: Context, server: string, kind: VaultKind): 
 function workload(origin: TokenOrigin, read: () => Promise<string>): TokenSource {
   return {
     origin,
-    get: async (refused) => {
+    get: async () => {
       const value = await read();
-      if (value === refused) {
-        throw new HoopishError("unauthenticated", `the server does not take the token in ${origin}`, {
-          hint: "give the workload a new token",
-        });
-      }
-      const expiresAtMs = jwtExpiryMs(value);
-      return { value, ...(expiresAtMs !== undefined && { expiresAtMs }) };
+      return { value, ...jwtTimes(value) };
     },
   };
 }

@@ -34,15 +34,24 @@ export function parseStoredTokens(text: string): StoredTokens | undefined {
   }
 }
 
-/** `exp` of a JWT (RFC 7519 §4.1.4), Unix milliseconds. Nothing is verified: it only says when to ask for a new one. */
-export function jwtExpiryMs(token: string): number | undefined {
+/** Unix milliseconds. */
+export interface TokenTimes {
+  readonly issuedAtMs?: number;
+  readonly expiresAtMs?: number;
+}
+
+/** `iat` and `exp` of a JWT (RFC 7519 §4.1). Nothing is verified: they only say when to ask for a new one. */
+export function jwtTimes(token: string): TokenTimes {
   const payload = token.split(".")[1];
-  if (payload === undefined) return undefined;
+  if (payload === undefined) return {};
   try {
-    const { exp } = JSON.parse(Buffer.from(payload, "base64url").toString("utf8")) as { exp?: unknown };
-    return typeof exp === "number" ? exp * 1000 : undefined;
+    const { iat, exp } = JSON.parse(Buffer.from(payload, "base64url").toString("utf8")) as Record<string, unknown>;
+    return {
+      ...(typeof iat === "number" && { issuedAtMs: iat * 1000 }),
+      ...(typeof exp === "number" && { expiresAtMs: exp * 1000 }),
+    };
   } catch {
-    return undefined;
+    return {};
   }
 }
 
@@ -50,9 +59,9 @@ const RENEW_BEFORE_MS = 60_000;
 
 /**
  * When a token should be exchanged: a minute before it ends, or, for one that lives shorter than five minutes, when a
- * fifth of its life is left (otherwise a token of one minute would be exchanged at every command).
+ * fifth of its life is left (otherwise a token of one minute would be exchanged at every command). Infinity: never.
  */
-export function renewAtMs(token: { readonly issuedAtMs?: number; readonly expiresAtMs: number }): number {
-  const lifetimeMs = token.issuedAtMs === undefined ? Number.POSITIVE_INFINITY : token.expiresAtMs - token.issuedAtMs;
-  return token.expiresAtMs - Math.min(RENEW_BEFORE_MS, Math.max(0, lifetimeMs / 5));
+export function renewAtMs({ issuedAtMs, expiresAtMs = Number.POSITIVE_INFINITY }: TokenTimes): number {
+  const lifetimeMs = issuedAtMs === undefined ? Number.POSITIVE_INFINITY : expiresAtMs - issuedAtMs;
+  return expiresAtMs - Math.min(RENEW_BEFORE_MS, Math.max(0, lifetimeMs / 5));
 }

@@ -55,7 +55,10 @@ export async function listAgents(context: Context): Promise<void> {
   );
 }
 
-function state(agent: AgentView, style: Parameters<typeof table>[2]): { text: string; paint: (text: string) => string } {
+function state(
+  agent: AgentView,
+  style: Parameters<typeof table>[2],
+): { text: string; paint: (text: string) => string } {
   if (agent.revokedAt !== undefined) return { text: "revoked", paint: style.faint };
   if (agent.instances.length === 0) return { text: "offline", paint: style.bad };
   const count = agent.instances.length === 1 ? "" : ` (${agent.instances.length})`;

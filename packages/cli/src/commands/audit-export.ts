@@ -119,7 +119,16 @@ class Counter extends Transform implements Counted {
 }
 
 /** What only the file system or stdout say, and no network. */
-const LOCAL: readonly (string | undefined)[] = ["EPIPE", "ENOSPC", "EDQUOT", "EFBIG", "EACCES", "EISDIR", "ENOENT", "EROFS"];
+const LOCAL: readonly (string | undefined)[] = [
+  "EPIPE",
+  "ENOSPC",
+  "EDQUOT",
+  "EFBIG",
+  "EACCES",
+  "EISDIR",
+  "ENOENT",
+  "EROFS",
+];
 
 function isLocal(error: unknown): boolean {
   return LOCAL.includes((error as NodeJS.ErrnoException).code);

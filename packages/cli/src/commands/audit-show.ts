@@ -102,9 +102,15 @@ function summary({ call }: CallStory, style: Style): readonly string[] {
       ["connection", call.connection],
       ["session", call.session],
       ["request", `${call.method} ${call.path}`],
-      ["operation", [call.kind, call.model, call.rows === undefined ? undefined : `${call.rows} rows`].filter(Boolean).join(" ")],
+      [
+        "operation",
+        [call.kind, call.model, call.rows === undefined ? undefined : `${call.rows} rows`].filter(Boolean).join(" "),
+      ],
       ["verdict", `${verdict.paint?.(verdict.text) ?? verdict.text}${byRule}`],
-      ["status", call.status === undefined ? "not ended" : `${call.status}${call.code === undefined ? "" : ` ${call.code}`}`],
+      [
+        "status",
+        call.status === undefined ? "not ended" : `${call.status}${call.code === undefined ? "" : ` ${call.code}`}`,
+      ],
       ["took", call.durationMs === undefined ? undefined : `${call.durationMs} ms`],
       ["bytes", moved.join(", ")],
       ["outcome", call.outcome],

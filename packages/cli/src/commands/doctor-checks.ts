@@ -117,7 +117,8 @@ async function agentsOnline(context: Context): Promise<Check> {
   const name = "agents";
   if (connections.length === 0) return { name, ok: true, detail: "you may use no connection" };
   const offline = connections.filter(({ online }) => !online).map((connection) => connection.name);
-  if (offline.length === 0) return { name, ok: true, detail: `online for all of your ${connections.length} connections` };
+  if (offline.length === 0)
+    return { name, ok: true, detail: `online for all of your ${connections.length} connections` };
   const remedy = "tell the platform team: the agent beside the model is not connected";
   return { name, ok: false, detail: `none is online for ${offline.join(", ")}`, remedy };
 }

@@ -27,7 +27,9 @@ export async function logout(context: Context): Promise<void> {
     safe.signedOut ? `${style.good("✓")} Signed out of ${safe.server}` : `You were not signed in to ${safe.server}`,
   ]);
   if (result.problem !== undefined && !context.output.json) {
-    context.output.warn(`your tokens are gone from here, but the identity provider did not take them back: ${result.problem}`);
+    context.output.warn(
+      `your tokens are gone from here, but the identity provider did not take them back: ${result.problem}`,
+    );
   }
 
   function forget(): Promise<LogoutResult> {

@@ -1,7 +1,7 @@
-import type { Buffer } from "node:buffer";
-import { createServer, type Server, type Socket } from "node:net";
-import { type ErrorCode, ERROR_SHAPES, HoopishError } from "@hoopish/protocol";
+import { Buffer } from "node:buffer";
 import { STATUS_CODES } from "node:http";
+import { createServer, type Server, type Socket } from "node:net";
+import { ERROR_SHAPES, type ErrorCode, HoopishError } from "@hoopish/protocol";
 import { type GuardRules, HeadGuard, TOO_SLOW } from "./guard.ts";
 
 /** How long a client has for its first head. */
@@ -145,7 +145,6 @@ function refuse(socket: Socket, status: number, code: ErrorCode, message: string
   const giveUp = setTimeout(() => socket.destroy(), 1_000);
   socket.once("close", () => clearTimeout(giveUp));
   socket.on("data", () => {});
-  socket.on("end", () => socket.destroy());
   socket.end(head + body);
   socket.resume();
 }

@@ -82,12 +82,14 @@ const REQUEST_LINE = new RegExp(`^${TOKEN} (?:/[\\x21-\\x7e\\x80-\\xff]*|\\*) HT
 const FIELD_LINE = new RegExp(`^(${TOKEN}):[ \\t]*([\\t\\x20-\\x7e\\x80-\\xff]*?)[ \\t]*$`);
 const LOCAL_AUTHORITY = /^(?:localhost|127\.0\.0\.1|\[::1\])(?::(\d{1,5}))?$/i;
 
-const isTokenByte = (byte: number | undefined): boolean => byte !== undefined && /[!#$%&'*+\-.^_`|~0-9A-Za-z]/.test(String.fromCharCode(byte));
+const isTokenByte = (byte: number | undefined): boolean =>
+  byte !== undefined && /[!#$%&'*+\-.^_`|~0-9A-Za-z]/.test(String.fromCharCode(byte));
 
 /** The checks, in order. Undefined: it may pass. */
 function checkHead(head: string, rules: GuardRules): Refusal | undefined {
   const [requestLine = "", ...lines] = head.split("\r\n");
-  if (!REQUEST_LINE.test(requestLine)) return refuse(400, "bad_request", "the request line is not HTTP/1.1 to a server");
+  if (!REQUEST_LINE.test(requestLine))
+    return refuse(400, "bad_request", "the request line is not HTTP/1.1 to a server");
   const fields = new Map<string, string[]>();
   for (const line of lines) {
     const [, name, value] = FIELD_LINE.exec(line) ?? [];

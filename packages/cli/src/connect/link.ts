@@ -1,11 +1,4 @@
-import {
-  CLIENT_TUNNEL_PATH,
-  type ErrorCode,
-  HoopishError,
-  authRenewReplySchema,
-  isErrorCode,
-  TunnelErrorCode,
-} from "@hoopish/protocol";
+import { authRenewReplySchema, CLIENT_TUNNEL_PATH, type ErrorCode, HoopishError, isErrorCode } from "@hoopish/protocol";
 import {
   dialTunnel,
   proxyFor,
@@ -69,12 +62,12 @@ export class Link {
       tunnel.open(
         { ":kind": "auth.renew", token },
         {
-          onHeaders: (headers, _end, stream) => {
+          onHeaders: (headers) => {
             const reply = authRenewReplySchema.safeParse(headers);
-            if (!reply.success) reject(new HoopishError("internal", "the server's answer to auth.renew cannot be read"));
+            if (!reply.success)
+              reject(new HoopishError("internal", "the server's answer to auth.renew cannot be read"));
             else if ("error" in reply.data) reject(new HoopishError(reply.data.error.code, reply.data.error.message));
             else resolve();
-            stream.reset(TunnelErrorCode.NO_ERROR);
           },
           onData: (chunk, stream) => stream.consumed(chunk.length),
           onEnd: () => resolve(),
@@ -115,7 +108,7 @@ export class Link {
 
   #onState(state: ReconnectState): void {
     if (state.kind === "connecting" && this.#everConnected) {
-      this.#options.onReconnecting(state.attempt, 0, "the connection to the server broke");
+      this.#options.onReconnecting(state.attempt, 0, "connecting to the server again");
     } else if (state.kind === "waiting" && this.#everConnected) {
       this.#options.onReconnecting(state.attempt, state.delayMs, state.error.message);
     } else if (state.kind === "waiting") {

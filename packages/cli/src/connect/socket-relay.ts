@@ -13,7 +13,8 @@ import type { StreamHandler, Tunnel, TunnelStream } from "@hoopish/tunnel";
 export class SocketRelay implements StreamHandler {
   readonly #socket: Socket;
   readonly #onDone: () => void;
-  #stream: TunnelStream | undefined;
+  #sentEnd = false;
+  #gotEnd = false;
   /** Received bytes that the socket has not taken yet: their credit is withheld, and the server waits. */
   #owed = 0;
 
@@ -31,8 +32,7 @@ export class SocketRelay implements StreamHandler {
   static start(socket: Socket, tunnel: Tunnel, session: SessionId, first: Buffer, onDone: () => void): void {
     const relay = new SocketRelay(socket, onDone);
     // The head leaves in the same write as the stream's HEADERS.
-    relay.#stream = tunnel.open({ ":kind": "tcp", session }, relay, { body: first });
-    relay.#listen(relay.#stream);
+    relay.#listen(tunnel.open({ ":kind": "tcp", session }, relay, { body: first }));
   }
 
   #listen(stream: TunnelStream): void {
@@ -40,15 +40,18 @@ export class SocketRelay implements StreamHandler {
     socket.on("data", (chunk: Buffer) => {
       if (!stream.write(chunk)) socket.pause();
     });
-    socket.on("end", () => stream.end());
+    socket.on("end", () => {
+      this.#sentEnd = true;
+      stream.end();
+    });
     socket.on("drain", () => {
       const owed = this.#owed;
       this.#owed = 0;
       stream.consumed(owed);
     });
     socket.on("close", () => {
-      // After both directions have ended the stream is gone, and this says nothing to anybody.
-      stream.reset(TunnelErrorCode.CANCEL);
+      // Not after an orderly end: it would be one reset a connection, and servers limit the rate of those.
+      if (!this.#sentEnd || !this.#gotEnd) stream.reset(TunnelErrorCode.CANCEL);
       this.#onDone();
     });
     socket.resume();
@@ -64,6 +67,7 @@ export class SocketRelay implements StreamHandler {
   }
 
   onEnd(): void {
+    this.#gotEnd = true;
     this.#socket.end();
   }
 

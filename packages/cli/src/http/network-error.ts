@@ -12,7 +12,11 @@ const REMEDIES: readonly (readonly [RegExp, string, string])[] = [
   [/CERT_HAS_EXPIRED/, "its certificate has expired", "check this machine's clock, then tell the server's operators"],
   [/CERT_NOT_YET_VALID/, "its certificate is not valid yet", "check this machine's clock"],
   [/ALTNAME_INVALID/, "its certificate is for another name", "use the name that is in the certificate"],
-  [/EPROTO|ERR_SSL|WRONG_VERSION_NUMBER/, "it does not speak TLS there", "check the port, or whether a proxy is needed"],
+  [
+    /EPROTO|ERR_SSL|WRONG_VERSION_NUMBER/,
+    "it does not speak TLS there",
+    "check the port, or whether a proxy is needed",
+  ],
   [/proxy|407/i, "the proxy refused", "check HTTPS_PROXY and NO_PROXY"],
   [/TIMEOUT|timeout/, "it does not answer", "check your network, VPN and HTTPS_PROXY"],
   [/ECONNRESET|EPIPE|UND_ERR_SOCKET|terminated/, "the connection broke", "run it again; hoopish doctor looks closer"],

@@ -31,14 +31,14 @@ export class Output {
 
   /** A result: with `--json` the value as one document, otherwise the lines that `render` makes of it. */
   show<T>(value: T, render: (safe: T, style: Style) => readonly string[]): void {
-    if (this.json) return this.#write(safeJson(value, 2));
-    for (const line of render(safeDeep(value), this.style)) this.#write(line);
+    if (this.json) this.#write(safeJson(value, 2));
+    else for (const line of render(safeDeep(value), this.style)) this.#write(line);
   }
 
   /** One thing of a stream of things: with `--json` one object a line, otherwise lines. */
   event<T>(value: T, render: (safe: T, style: Style) => readonly string[]): void {
-    if (this.json) return this.#write(safeJson(value));
-    for (const line of render(safeDeep(value), this.style)) this.#write(line);
+    if (this.json) this.#write(safeJson(value));
+    else for (const line of render(safeDeep(value), this.style)) this.#write(line);
   }
 
   /** Text that was neutralised by its maker, such as a body or a completion script. */

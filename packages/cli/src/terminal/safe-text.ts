@@ -6,8 +6,7 @@
 
 // C0, DEL and C1 (U+009B alone is a CSI to xterm), bidirectional controls, invisible characters, line separators, and
 // the "tag" block in which text can be hidden. Joiners (U+200C/D) stay: real languages and emoji need them.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: finding control characters is the purpose
-const HOSTILE = /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\u{e0000}-\u{e0fff}]/gu;
+const HOSTILE = /[\p{Cc}\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\u{e0000}-\u{e0fff}]/gu;
 
 function escaped(character: string): string {
   const code = character.codePointAt(0) ?? 0;
@@ -44,6 +43,9 @@ export function safeJson(value: unknown, indent?: number): string {
   return JSON.stringify(value, undefined, indent).replace(HOSTILE, (found) =>
     found === "\n"
       ? found
-      : Array.from({ length: found.length }, (_, at) => `\\u${found.charCodeAt(at).toString(16).padStart(4, "0")}`).join(""),
+      : Array.from(
+          { length: found.length },
+          (_, at) => `\\u${found.charCodeAt(at).toString(16).padStart(4, "0")}`,
+        ).join(""),
   );
 }

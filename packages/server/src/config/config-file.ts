@@ -50,7 +50,7 @@ export interface ConnectionFile {
   readonly evidence: "overlap" | "first";
 }
 
-export interface RuleFile {
+interface RuleFile {
   readonly name: string;
   readonly connections: readonly string[];
   readonly groups: readonly string[];

@@ -63,7 +63,8 @@ identity:
       claims: { user: email, groups: groups }
       # algorithms: [RS256, PS256, ES256, EdDSA]
       # jwksUri: https://login.bank.example/jwks      # when the discovery document is not to be asked
-    # Workloads: their tokens name no person. Rules name them under \`services\`.
+    # Workloads: their tokens name no person. Rules name them under \`services\`. Where people and workloads have one
+    # issuer, write it twice: \`clients\` then says which tokens are the workloads'.
     # - issuer: https://token.ci.example
     #   kind: service
     #   audience: hoopish

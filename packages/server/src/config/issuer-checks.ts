@@ -26,17 +26,45 @@ export function knownPrincipals(view: View): KnownPrincipals {
 }
 
 export function checkIssuers(view: View): Finding[] {
-  const seen = new Set<string>();
-  return view.items(ISSUERS).flatMap((issuer) => {
-    const path = [...issuer, "issuer"];
-    const text = view.text(path);
-    const findings = [...checkUrls(view, issuer), ...checkKind(view, issuer)];
-    if (text === undefined) return findings;
-    // A token chooses its entry by `iss` alone: two entries for one issuer would leave it to chance which rules it by.
-    if (seen.has(text)) findings.push({ path, message: "another entry above has this issuer" });
-    seen.add(text);
+  return [
+    ...view.items(ISSUERS).flatMap((issuer) => [...checkUrls(view, issuer), ...checkKind(view, issuer)]),
+    ...checkShared(view),
+  ];
+}
+
+/**
+ * Two entries may have one issuer (its people and its workloads), and a token then belongs to the entry that names its
+ * client. So each must name clients, no two the same, and all must agree on where the keys are.
+ */
+function checkShared(view: View): Finding[] {
+  const issuers = view.items(ISSUERS);
+  return issuers.flatMap((issuer, index) => {
+    const text = view.text([...issuer, "issuer"]);
+    const same = issuers.filter((other) => text !== undefined && view.text([...other, "issuer"]) === text);
+    if (same.length < 2) return [];
+    const findings: Finding[] = [];
+    const clients = clientPaths(view, issuer);
+    const message = "several entries have this issuer: each must name the clients whose tokens it is about";
+    if (clients.length === 0 && kindOf(view, issuer) === "service") findings.push({ path: issuer, message });
+    const above = same.filter((other) => issuers.indexOf(other) < index);
+    const taken = above.flatMap((other) => clientPaths(view, other)).map((path) => view.text(path));
+    for (const path of clients) {
+      if (!taken.includes(view.text(path))) continue;
+      findings.push({ path, message: "another entry above has this issuer and this client" });
+    }
+    const [first = issuer] = same;
+    if (view.text([...first, "jwksUri"]) !== view.text([...issuer, "jwksUri"])) {
+      const path = [...issuer, "jwksUri"];
+      findings.push({ path, offset: view.keyOffset(path), message: "must be the same in all entries of an issuer" });
+    }
     return findings;
   });
+}
+
+function clientPaths(view: View, issuer: Path): Path[] {
+  const single = [...issuer, "clientId"];
+  const paths = [...(view.has(single) ? [single] : []), ...view.items([...issuer, "clients"])];
+  return paths.filter((path) => view.text(path) !== undefined);
 }
 
 function checkUrls(view: View, issuer: Path): Finding[] {

@@ -11,7 +11,7 @@ export interface ConfigWorld {
 }
 
 /** Bytes of a file that `${file:…}` names, at most. */
-export const MAX_SUBSTITUTED_BYTES = 65_536;
+const MAX_SUBSTITUTED_BYTES = 65_536;
 
 export type Substitution =
   | { readonly text: string; readonly substituted: boolean }

@@ -1,5 +1,5 @@
 /** Bytes of a configuration, at most. A real one has some ten thousand. */
-export const MAX_CONFIG_BYTES = 1_048_576;
+const MAX_CONFIG_BYTES = 1_048_576;
 
 export type TextResult = { readonly text: string } | { readonly offset: number; readonly message: string };
 

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { encodeRecord, HoopishError, type RecordDraft, uuidv7 } from "@hoopish/protocol";
 import { type Admission, OpenCalls } from "./open-calls.ts";
 import type { EvidenceLog, PayloadPiece } from "./port.ts";
-import { type Batch, type EvidenceStore, type StoreChange, StoreLost, type VaultRow } from "./store.ts";
+import { type Batch, type EvidenceStore, type Leaf, type PayloadPart, type StoreChange, StoreLost } from "./store.ts";
 
 export interface EvidenceLogOptions {
   /** Which server this is, when there are several. */
@@ -19,11 +19,11 @@ export interface WritableLog extends EvidenceLog {
 }
 
 /** One batch holds about so much, so that a large payload does not make everybody wait for all of it. */
-const MAX_BATCH_BYTES = 4 * 1024 * 1024;
+const MAX_BATCH_BYTES = 1024 * 1024;
 const PROBE_MS = 2_000;
 
 interface Waiting {
-  readonly leaves: readonly string[];
+  readonly leaves: readonly Leaf[];
   readonly admission: Admission;
   readonly change: StoreChange | undefined;
   readonly bytes: number;
@@ -93,7 +93,7 @@ class GroupCommitLog implements WritableLog {
   ): Promise<void> {
     if (this.#state === "closed") return Promise.reject(unavailable("the log is closed"));
     const first = this.#n;
-    let leaves: string[];
+    let leaves: Leaf[];
     let admission: Admission;
     try {
       leaves = this.#encode(drafts);
@@ -103,7 +103,7 @@ class GroupCommitLog implements WritableLog {
       return Promise.reject(error);
     }
     let bytes = 0;
-    for (const leaf of leaves) bytes += leaf.length;
+    for (const leaf of leaves) bytes += leaf.text.length;
     for (const piece of pieces) bytes += piece.bytes.byteLength;
     this.#pendingBytes += bytes;
     return new Promise((resolve, reject) => {
@@ -112,11 +112,13 @@ class GroupCommitLog implements WritableLog {
     });
   }
 
-  #encode(drafts: readonly RecordDraft[]): string[] {
-    const time = new Date(this.#clock()).toISOString();
-    return drafts.map((draft) =>
-      encodeRecord(draft, { id: uuidv7(), time, src: { replica: this.#replica, boot: this.#boot, n: this.#n++ } }),
-    );
+  #encode(drafts: readonly RecordDraft[]): Leaf[] {
+    const timeMs = this.#clock();
+    const time = new Date(timeMs).toISOString();
+    return drafts.map((draft) => {
+      const src = { replica: this.#replica, boot: this.#boot, n: this.#n++ };
+      return { text: encodeRecord(draft, { id: uuidv7(), time, src }), draft, timeMs };
+    });
   }
 
   #schedule(): void {
@@ -199,25 +201,23 @@ class GroupCommitLog implements WritableLog {
 }
 
 function toBatch(taken: readonly Waiting[]): Batch {
-  const leaves: string[] = [];
+  const leaves: Leaf[] = [];
   const changes: StoreChange[] = [];
-  const rows: VaultRow[] = [];
+  const parts: PayloadPart[] = [];
   for (const item of taken) {
-    leaves.push(...item.leaves);
+    for (const leaf of item.leaves) leaves.push(leaf);
     if (item.change !== undefined) changes.push(item.change);
-    for (const piece of item.admission.pieces) join(rows, piece);
+    for (const piece of item.admission.pieces) addPiece(parts, piece);
   }
-  return { leaves, rows, changes };
+  return { leaves, parts, changes };
 }
 
-/** Adjacent pieces of one payload become one row. */
-function join(rows: VaultRow[], piece: PayloadPiece): void {
-  const last = rows.at(-1);
-  if (last !== undefined && last.call === piece.call && last.field === piece.field && last.salt === undefined) {
-    rows[rows.length - 1] = { ...last, bytes: [...last.bytes, piece.bytes], salt: piece.salt };
-  } else {
-    rows.push({ call: piece.call, field: piece.field, seq: piece.seq, bytes: [piece.bytes], salt: piece.salt });
-  }
+/** Adjacent pieces of one payload become one part. */
+function addPiece(parts: PayloadPart[], { call, field, bytes, salt }: PayloadPiece): void {
+  const last = parts.at(-1);
+  if (last === undefined || last.call !== call || last.field !== field)
+    parts.push({ call, field, bytes: [bytes], salt });
+  else parts[parts.length - 1] = { ...last, bytes: [...last.bytes, bytes], salt };
 }
 
 const unavailable = (message: string, cause?: unknown): HoopishError =>

@@ -1,23 +1,30 @@
-import type { CallId, PayloadField } from "@hoopish/protocol";
+import type { CallId, PayloadField, RecordDraft } from "@hoopish/protocol";
 
-/** Adjacent pieces of one (call, field), to be kept as one row. */
-export interface VaultRow {
+/** What a batch adds to one payload. What is added later comes after it. */
+export interface PayloadPart {
   readonly call: CallId;
   readonly field: PayloadField;
-  /** `seq` of the first piece in it. Rows of one (call, field) come in this order. */
-  readonly seq: number;
   readonly bytes: readonly Uint8Array[];
+  /** Given with the last part. */
   readonly salt: Uint8Array | undefined;
 }
 
 /** What an adapter keeps beside the log and changes together with a record; the adapter that made it knows what it means. */
 export type StoreChange = object;
 
+/** A record: its exact text, and what it was made of, so that nobody has to parse it again. */
+export interface Leaf {
+  readonly text: string;
+  readonly draft: RecordDraft;
+  /** Unix milliseconds: the record's `time`. */
+  readonly timeMs: number;
+}
+
 /** One transaction of the log. */
 export interface Batch {
-  /** Exact text of each leaf, in the log's order. */
-  readonly leaves: readonly string[];
-  readonly rows: readonly VaultRow[];
+  /** In the log's order. */
+  readonly leaves: readonly Leaf[];
+  readonly parts: readonly PayloadPart[];
   readonly changes: readonly StoreChange[];
 }
 

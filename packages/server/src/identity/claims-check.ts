@@ -1,6 +1,7 @@
 import type { JWTHeaderParameters } from "jose";
 import type { IssuerConfig } from "../config/config.ts";
-import type { Claims } from "./claims.ts";
+import { type Claims, clientsNamedIn } from "./claims.ts";
+import { clientsOf, isForOneOf } from "./issuers.ts";
 import { refused } from "./token.ts";
 
 /**
@@ -62,19 +63,15 @@ function refuseOtherTokens(claims: Claims): void {
     throw refused("the token is bound to a key, which is not built yet in this version");
 }
 
-/** Under these names providers say which client a token was issued to: RFC 9068 and OpenID, Entra ID v1, Okta. */
-const CLIENT_CLAIMS = ["azp", "client_id", "appid", "cid"];
-
 /** A token that the same person gave to another application must not open this door (a confused deputy). */
 function checkClient(claims: Claims, issuer: IssuerConfig): void {
-  const named = CLIENT_CLAIMS.filter((claim) => Object.hasOwn(claims, claim)).map((claim) => claims[claim]);
-  const allowed = issuer.kind === "human" ? [issuer.clientId] : issuer.clients;
+  const named = clientsNamedIn(claims);
+  const allowed = clientsOf(issuer);
   if (issuer.kind === "service" && allowed.length === 0) return;
   if (named.length === 0) throw refused("the token does not say which client it was issued to");
-  if (!named.every((client) => typeof client === "string" && allowed.includes(client))) {
-    throw refused("the token was issued to another client");
-  }
+  if (!isForOneOf(named, allowed)) throw refused("the token was issued to another client");
   // RFC 9068 §5: in a token that a client got for itself, `sub` is the client.
-  if (issuer.kind === "human" && claims.sub === issuer.clientId)
+  if (issuer.kind === "human" && claims.sub === issuer.clientId) {
     throw refused("the token is a client's own, not a person's");
+  }
 }

@@ -54,6 +54,14 @@ function isOverage(claims: Claims, name: string): boolean {
   return marked && claimAt(claims, name) === undefined;
 }
 
+/** Under these names providers say which client a token was issued to: RFC 9068 and OpenID, Entra ID v1, Okta. */
+const CLIENT_CLAIMS = ["azp", "client_id", "appid", "cid"];
+
+/** All that a token says of the client that it was issued to, whatever its type. */
+export function clientsNamedIn(claims: Claims): readonly unknown[] {
+  return CLIENT_CLAIMS.filter((claim) => Object.hasOwn(claims, claim)).map((claim) => claims[claim]);
+}
+
 /** A text that can be shown, recorded (RFC 8785 has no lone surrogates) and hashed by lines (no line feed in it). */
 export function isName(value: unknown, maxLength = 256): value is string {
   return (

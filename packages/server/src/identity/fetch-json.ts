@@ -15,7 +15,11 @@ const MAX_BYTES = 1_048_576;
 export async function fetchJson(url: URL, { fetch, timeoutMs }: FetchOptions): Promise<unknown> {
   // The signal covers the body too: a provider that sends one byte a second holds nobody up.
   const signal = AbortSignal.timeout(timeoutMs);
-  const response = await fetch(url, { redirect: "manual", headers: { accept: "application/json" }, signal });
+  const response = await fetch(url, { redirect: "manual", headers: { accept: "application/json" }, signal }).catch(
+    (cause: unknown) => {
+      throw new Error(`${url.href} cannot be reached${reasonOf(cause)}`, { cause });
+    },
+  );
   if (response.status !== 200) {
     await response.body?.cancel();
     const redirect = response.status >= 300 && response.status < 400 ? ", a redirect, which is not followed" : "";
@@ -39,4 +43,12 @@ async function readText(response: Response, url: URL): Promise<string> {
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString("utf8");
+}
+
+/** ` (ECONNREFUSED)`: fetch hides it in the cause of an error that says no more than "fetch failed". */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return "";
+  if (error.name === "TimeoutError") return " in time";
+  const inner = error.cause instanceof Error ? error.cause : error;
+  return "code" in inner && typeof inner.code === "string" ? ` (${inner.code})` : ` (${inner.message})`;
 }

@@ -219,6 +219,50 @@ describe("tokens for others", () => {
   });
 });
 
+describe("one issuer of people and of workloads", () => {
+  const claimsOfService = (more: object): JWTPayload => ({
+    iss: issuer.url,
+    sub: "nightly",
+    aud: "hoopish",
+    exp: seconds + 60,
+    iat: seconds,
+    ...more,
+  });
+  beforeEach(() => {
+    const service = issuer.config({
+      kind: "service",
+      clientId: undefined,
+      clients: ["ci"],
+      claims: { user: "sub", groups: undefined },
+      algorithms: ["ES256"],
+    });
+    identity = createIdentity([issuer.config(), service], { clockToleranceSeconds: 30, now: () => NOW });
+  });
+
+  it("the client says which it is; the keys are fetched once", async () => {
+    await expect(identity.verify(await sign(claims(), rsa))).resolves.toMatchObject({
+      kind: "human",
+      user: "ada@bank.example",
+    });
+    const token = await sign(claimsOfService({ azp: "ci", client_id: "ci" }), ec);
+    await expect(identity.verify(token)).resolves.toMatchObject({ kind: "service", user: "nightly" });
+    expect(issuer.keyRequests).toBe(1);
+    await expect(identity.ready()).resolves.toMatchObject({ ok: true });
+  });
+
+  it("each is judged by its own entry: a workload by its algorithms, a person by what a person must have", async () => {
+    await refuses(await sign(claimsOfService({ azp: "ci" }), rsa), /algorithm that is not allowed/);
+    await refuses(await sign(claimsOfService({ azp: "hoopish-cli" }), rsa), /no usable email/);
+  });
+
+  it("no client, two clients and another client: refused", async () => {
+    for (const more of [{}, { azp: "ci", client_id: "hoopish-cli" }, { azp: "wiki" }, { azp: ["ci"] }]) {
+      await refuses(await sign(claimsOfService(more), ec), /another client/);
+    }
+    expect(issuer.requests).toEqual([]);
+  });
+});
+
 describe("who signed", () => {
   it.each(["none", "None", "NONE", "nOnE"])("alg %s: refused, with no signature and with one", async (alg) => {
     await refuses(`${encode({ alg, typ: "at+jwt" })}.${encode(claims())}.`, /not allowed|cannot be verified/);

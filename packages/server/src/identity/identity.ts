@@ -2,11 +2,12 @@ import { HoopishError } from "@hoopish/protocol";
 import { type JWTVerifyResult, jwtVerify } from "jose";
 import type { IssuerConfig } from "../config/config.ts";
 import { type Clock, checkClaims } from "./claims-check.ts";
-import { IssuerKeys, MAX_AGE_MS } from "./issuer-keys.ts";
+import { MAX_AGE_MS } from "./issuer-keys.ts";
+import { type Issuer, Issuers } from "./issuers.ts";
 import type { Identity } from "./principal.ts";
 import { principalOf } from "./principal-of.ts";
 import { refusalOf } from "./refusals.ts";
-import { claimedIssuer, refused } from "./token.ts";
+import { unverifiedClaims } from "./token.ts";
 import { VerifiedTokens } from "./verified-tokens.ts";
 
 export interface IdentityOptions {
@@ -20,18 +21,10 @@ export interface IdentityOptions {
   readonly now?: () => number;
 }
 
-interface Issuer {
-  readonly config: IssuerConfig;
-  readonly keys: IssuerKeys;
-}
-
 /** Who calls, by the JWT access tokens (RFC 9068, RFC 8725) of the configured issuers. Fetches nothing until asked. */
 export function createIdentity(issuers: readonly IssuerConfig[], options: IdentityOptions): Identity {
   const { fetch = globalThis.fetch, fetchTimeoutMs = 5_000, now = Date.now, clockToleranceSeconds } = options;
-  const known = new Map<string, Issuer>();
-  for (const config of issuers) {
-    known.set(config.issuer, { config, keys: new IssuerKeys(config, { fetch, timeoutMs: fetchTimeoutMs }, now) });
-  }
+  const known = new Issuers(issuers, { fetch, timeoutMs: fetchTimeoutMs }, now);
   const verified = new VerifiedTokens(now);
 
   return {
@@ -40,8 +33,7 @@ export function createIdentity(issuers: readonly IssuerConfig[], options: Identi
       if (earlier !== undefined) return earlier;
       // 1 An issuer that is named in the configuration, before anything goes over the network: a stranger's token must
       //   not make us ask a stranger's host.
-      const issuer = known.get(claimedIssuer(token));
-      if (issuer === undefined) throw refused("the token is of an issuer that is not configured here");
+      const issuer = known.choose(unverifiedClaims(token));
       const clock = { nowSeconds: Math.floor(now() / 1_000), toleranceSeconds: clockToleranceSeconds };
       // 2 Signature, by that issuer's keys and its allowed algorithms alone; then iss, aud, exp, nbf.
       const { protectedHeader, payload } = await verifySignature(token, issuer, clock);
@@ -52,7 +44,7 @@ export function createIdentity(issuers: readonly IssuerConfig[], options: Identi
       verified.add(token, principal);
       return principal;
     },
-    ready: () => keysAtHand([...known.values()]),
+    ready: () => keysAtHand(known.distinct()),
   };
 }
 

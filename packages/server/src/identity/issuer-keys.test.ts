@@ -54,6 +54,19 @@ describe("the issuer's keys", () => {
     expect(issuer.requests).toEqual(["/.well-known/openid-configuration", "/jwks", "/jwks"]);
   });
 
+  it("that have moved are found again by the discovery document", async () => {
+    await use(one);
+    issuer.overrides.set("/jwks", (response) => response.writeHead(404).end());
+    issuer.overrides.set("/moved", (response) => sendJson(response, { keys: [two.publicJwk] }));
+    issuer.overrides.set("/.well-known/openid-configuration", (response) =>
+      sendJson(response, { issuer: issuer.url, jwks_uri: `${issuer.url}/moved` }),
+    );
+    now += MAX_AGE_MS;
+    await expect(codeOf(use(one))).resolves.toBe("let in");
+    now += RETRY_WITH_KEYS_MS;
+    await expect(codeOf(use(two))).resolves.toBe("let in");
+  });
+
   it("that are withdrawn end with their age", async () => {
     await use(one);
     issuer.signers = [two];
@@ -98,6 +111,16 @@ describe("a hundred tokens with keys that nobody knows", () => {
     await expect(codeOf(use(one))).resolves.toBe("let in");
     // The question for keys; the failure sends the next attempt back to the discovery document.
     expect(issuer.keyRequests).toBe(2);
+  });
+
+  it("cause none while the issuer is left alone after a failure", async () => {
+    await use(one);
+    issuer.down = true;
+    now += MAX_AGE_MS;
+    await use(one);
+    expect(issuer.keyRequests).toBe(2);
+    await expect(codeOf(use(two, "guess"))).resolves.toBe("unauthenticated");
+    expect(issuer.requests).toHaveLength(3);
   });
 
   it("do not keep a new key out for longer than the pause", async () => {
@@ -156,6 +179,19 @@ describe("an issuer that is away", () => {
     await expect(codeOf(use(one))).resolves.toBe("unauthenticated");
   });
 
+  it("says in the cause, for the log, what went wrong", async () => {
+    const causeOf = async (): Promise<unknown> => {
+      const error: unknown = await use(one).catch((thrown: unknown) => thrown);
+      return error instanceof HoopishError && error.cause instanceof Error ? error.cause.message : error;
+    };
+    const document = `${issuer.url}/.well-known/openid-configuration`;
+    issuer.down = true;
+    await expect(causeOf()).resolves.toBe(`${document} answered 503`);
+    await issuer.stop();
+    now += RETRY_MS;
+    await expect(causeOf()).resolves.toBe(`${document} cannot be reached (ECONNREFUSED)`);
+  });
+
   it("slow to death: given up after the limit, in the head and in the body", async () => {
     identity = identityOf({ jwksUri: `${issuer.url}/jwks` }, 100);
     issuer.overrides.set("/jwks", () => undefined);
@@ -184,11 +220,6 @@ describe("answers that are not to be believed", () => {
       (reply) => reply({ issuer: `${issuer.url}/`, jwks_uri: `${issuer.url}/jwks` }),
     ],
     ["one without keys", discovery, (reply) => reply({ issuer: issuer.url })],
-    [
-      "keys over plain http from afar",
-      discovery,
-      (reply) => reply({ issuer: issuer.url, jwks_uri: "http://192.0.2.1/jwks" }),
-    ],
     ["keys from a file", discovery, (reply) => reply({ issuer: issuer.url, jwks_uri: "file:///etc/passwd" })],
     ["a list for a document", discovery, (reply) => reply([])],
     ["a redirect of the document", discovery, (_reply, status) => status(302, "/jwks")],
@@ -219,18 +250,20 @@ describe("answers that are not to be believed", () => {
     await expect(codeOf(use(one))).resolves.toBe("let in");
   });
 
-  it("an https issuer does not send us to plain http, not even on this machine", async () => {
+  it.each([
+    ["an https issuer, to plain http on this machine", "https://login.bank.example", "http://127.0.0.1:1/jwks"],
+    ["an http issuer on this machine, to plain http elsewhere", "http://127.0.0.1:1", "http://192.0.2.1/jwks"],
+    ["an https issuer, to plain http elsewhere", "https://login.bank.example", "http://login.bank.example/jwks"],
+  ])("%s: does not send us there", async (_what, iss, jwksUri) => {
     const asked: string[] = [];
     const fetch = async (url: string | URL | Request): Promise<Response> => {
       asked.push(String(url));
-      return Response.json({ issuer: "https://login.bank.example", jwks_uri: `${issuer.url}/jwks` });
+      return Response.json({ issuer: iss, jwks_uri: jwksUri });
     };
-    const config = issuer.config({ issuer: "https://login.bank.example" });
-    identity = createIdentity([config], { clockToleranceSeconds: 30, now: () => now, fetch });
-    const token = await sign(goodClaims("https://login.bank.example", now), one);
+    const token = await sign(goodClaims(iss, now), one);
+    identity = createIdentity([issuer.config({ issuer: iss })], { clockToleranceSeconds: 30, now: () => now, fetch });
     await expect(codeOf(identity.verify(token))).resolves.toBe("identity_unavailable");
-    expect(asked).toEqual(["https://login.bank.example/.well-known/openid-configuration"]);
-    expect(issuer.requests).toEqual([]);
+    expect(asked).toEqual([`${iss}/.well-known/openid-configuration`]);
   });
 
   it("an issuer with a path is asked below it, without a double slash", async () => {

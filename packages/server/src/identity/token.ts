@@ -1,7 +1,7 @@
 import { HoopishError } from "@hoopish/protocol";
 
 /** A token is in the head of each request, and heads of more than 16 KiB are refused by most that stand in between. */
-export const MAX_TOKEN_BYTES = 16_384;
+const MAX_TOKEN_BYTES = 16_384;
 
 /** RFC 7515 §7.1: three base64url parts; the last is empty in an unsigned one, which is refused later, by its alg. */
 const COMPACT_JWS = /^([\w-]+)\.([\w-]+)\.([\w-]*)$/;
@@ -12,16 +12,16 @@ export function refused(message: string, hint?: string): HoopishError {
 }
 
 /**
- * The `iss` that a token claims, unverified: good for choosing whose keys to check it with, and for nothing else.
+ * What a token claims, unverified: good for choosing whose keys to check it with, and for nothing else.
  * @throws HoopishError unauthenticated
  */
-export function claimedIssuer(token: string): string {
+export function unverifiedClaims(token: string): Readonly<Record<string, unknown>> {
   if (token.length > MAX_TOKEN_BYTES) throw refused("the token is larger than 16 KiB", OVERSIZED_HINT);
   const payload = COMPACT_JWS.exec(token)?.[2];
   if (payload === undefined) throw refused(shapeMessage(token), OPAQUE_HINT);
-  const issuer = parseObject(payload)?.iss;
-  if (typeof issuer !== "string") throw refused("the token names no issuer", OPAQUE_HINT);
-  return issuer;
+  const claims = parseObject(payload);
+  if (typeof claims?.iss !== "string") throw refused("the token names no issuer", OPAQUE_HINT);
+  return claims;
 }
 
 const OVERSIZED_HINT = "the identity provider puts too much into it; often too many groups";

@@ -1,10 +1,10 @@
 import type { CallId, CallStory, Payloads, SessionId, SessionView } from "@hoopish/protocol";
 import type { CallFilter, Page, RecordedCall } from "../../evidence/port.ts";
 import { callView, sessionView } from "../../evidence/views.ts";
-import { idBytes, verdictNumber } from "./keys.ts";
+import { findCalls } from "./call-search.ts";
+import { idBytes } from "./keys.ts";
 import { payloadsOf } from "./payload-queries.ts";
 import type { Query } from "./query.ts";
-import { keysBetween } from "./time-blocks.ts";
 
 interface CallRow {
   readonly key: number;
@@ -26,29 +26,12 @@ export function listCalls(
   limit: number,
   cursor: string | undefined,
 ): Page<RecordedCall> {
-  const between = keysBetween(query, filter.sinceMs, filter.untilMs);
-  const before = Math.min(between.before, cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(cursor));
-  const where = ["calls.key >= ? AND calls.key < ? AND calls.time >= ? AND calls.time < ?"];
-  const values: (number | Uint8Array)[] = [
-    between.from,
-    before,
-    filter.sinceMs ?? Number.MIN_SAFE_INTEGER,
-    filter.untilMs ?? Number.MAX_SAFE_INTEGER,
-  ];
-  const equals = (column: string, value: number | undefined): void => {
-    where.push(`${column} = ?`);
-    values.push(value ?? -2);
-  };
-  if (filter.user !== undefined) equals("calls.user", nameKey(query, filter.user));
-  if (filter.connection !== undefined) equals("calls.connection", nameKey(query, filter.connection));
-  if (filter.session !== undefined) equals("calls.session", sessionKey(query, filter.session));
-  if (filter.verdict !== undefined) equals("calls.verdict", verdictNumber(filter.verdict));
-  const rows = query.all<CallRow>(
-    `SELECT ${CALL_COLUMNS} WHERE ${where.join(" AND ")} ORDER BY calls.key DESC LIMIT ?`,
-    ...values,
-    limit + 1,
-  );
-  return page(rows, limit, view);
+  const keys = findCalls(query, filter, limit + 1, before(cursor));
+  const items = keys.slice(0, limit).map((key) => {
+    const row = query.get<CallRow>(`SELECT ${CALL_COLUMNS} WHERE calls.key = ?`, key);
+    return view(row as CallRow);
+  });
+  return { items, next: keys.length > limit ? String(keys[limit - 1]) : undefined };
 }
 
 export function callStory(query: Query, id: CallId): CallStory | undefined {
@@ -88,7 +71,7 @@ interface SessionRow {
 }
 
 const SESSION_COLUMNS = `sessions.key AS key, open.leaf AS open, close.leaf AS close,
-  iif(sessions.closed IS NULL, (SELECT count(*) FROM calls WHERE calls.session = sessions.key), 0) AS calls
+  iif(sessions.closed IS NULL, (SELECT count(*) FROM calls WHERE calls.session = sessions.id), 0) AS calls
   FROM sessions JOIN records AS open ON open.idx = sessions.key LEFT JOIN records AS close ON close.idx = sessions.closed`;
 
 const viewSession = (row: SessionRow): SessionView =>
@@ -102,18 +85,20 @@ export function listPastSessions(
   limit: number,
   cursor: string | undefined,
 ): Page<SessionView> {
-  const before = cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(cursor);
-  const ofUser = user === undefined ? "" : "AND sessions.user = ?";
-  const values = user === undefined ? [] : [nameKey(query, user) ?? -2];
-  const rows = query.all<SessionRow>(
-    `SELECT ${SESSION_COLUMNS} WHERE sessions.key < ? AND (sessions.closed IS NOT NULL OR sessions.key < ?) ${ofUser}
-     ORDER BY sessions.key DESC LIMIT ?`,
-    before,
-    bootIndex,
-    ...values,
-    limit + 1,
-  );
-  return page(rows, limit, viewSession);
+  const past = "sessions.key < ? AND (sessions.closed IS NOT NULL OR sessions.key < ?)";
+  const newest = "ORDER BY sessions.key DESC LIMIT ?";
+  const rows =
+    user === undefined
+      ? query.all<SessionRow>(`SELECT ${SESSION_COLUMNS} WHERE ${past} ${newest}`, before(cursor), bootIndex, limit + 1)
+      : query.all<SessionRow>(
+          `SELECT ${SESSION_COLUMNS} WHERE sessions.user = (SELECT key FROM names WHERE name = ?) AND ${past} ${newest}`,
+          user,
+          before(cursor),
+          bootIndex,
+          limit + 1,
+        );
+  const shown = rows.slice(0, limit);
+  return { items: shown.map(viewSession), next: rows.length > limit ? String(shown.at(-1)?.key) : undefined };
 }
 
 export function findSession(query: Query, id: SessionId): SessionView | undefined {
@@ -121,16 +106,5 @@ export function findSession(query: Query, id: SessionId): SessionView | undefine
   return row === undefined ? undefined : viewSession(row);
 }
 
-function page<R extends { readonly key: number }, T>(
-  rows: readonly R[],
-  limit: number,
-  toView: (row: R) => T,
-): Page<T> {
-  const shown = rows.slice(0, limit);
-  return { items: shown.map(toView), next: rows.length > limit ? String(shown.at(-1)?.key) : undefined };
-}
-
-const nameKey = (query: Query, name: string): number | undefined =>
-  query.get<{ key: number }>("SELECT key FROM names WHERE name = ?", name)?.key;
-const sessionKey = (query: Query, id: SessionId): number | undefined =>
-  query.get<{ key: number }>("SELECT key FROM sessions WHERE id = ?", idBytes(id))?.key;
+const before = (cursor: string | undefined): number =>
+  cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(cursor);

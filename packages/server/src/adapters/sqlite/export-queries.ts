@@ -4,7 +4,7 @@ import type { ExportItem } from "../../evidence/port.ts";
 import { idBytes } from "./keys.ts";
 import { payloadIsUtf8, payloadsOf, readPayload, type StoredPayload } from "./payload-queries.ts";
 import type { Query } from "./query.ts";
-import { keysBetween } from "./time-blocks.ts";
+import { keySpan } from "./time-blocks.ts";
 
 export interface ExportRange {
   readonly sinceMs: number;
@@ -14,102 +14,123 @@ export interface ExportRange {
 
 /** Where an export goes on. Whoever pulls keeps it, so that nothing stays open here when nobody pulls any more. */
 export interface ExportPosition {
+  /** The record that comes next, or whose payloads do. */
   readonly index: number;
+  readonly payload: PayloadPosition | undefined;
   /** The log's size when the export began: it ends there. */
   readonly size: number;
-  /** In the middle of this record's payloads. */
-  readonly payload:
-    | { readonly number: number; readonly seq: number; readonly offset: number; readonly utf8: boolean }
-    | undefined;
+}
+
+interface PayloadPosition {
+  /** Which of the record's payloads. */
+  readonly number: number;
+  readonly seq: number;
+  readonly offset: number;
+  readonly utf8: boolean | undefined;
+}
+
+export interface ExportBatch {
+  readonly items: readonly ExportItem[];
+  /** Undefined: that was all. */
+  readonly position: ExportPosition | undefined;
 }
 
 const BATCH_BYTES = 1024 * 1024;
+/** The least that is read of a payload at a time. */
+const MIN_PART_BYTES = 64 * 1024;
 
-/** Items of about 1 MiB, and the position after them; undefined at the end. */
-export function exportBatch(
-  query: Query,
-  range: ExportRange,
-  from: ExportPosition | undefined,
-): { readonly items: ExportItem[]; readonly position: ExportPosition | undefined } {
-  const start = from ?? beginning(query, range);
+/** Items of about 1 MiB. */
+export function exportBatch(query: Query, range: ExportRange, from: ExportPosition | undefined): ExportBatch {
   const items: ExportItem[] = [];
-  let size = 0;
-  for (const row of query.iterate<{ idx: number; leaf: Uint8Array }>(
-    "SELECT idx, leaf FROM records WHERE idx >= ? AND idx < ? ORDER BY idx",
-    start.index,
-    start.size,
-  )) {
-    const leaf = Buffer.from(row.leaf.buffer, row.leaf.byteOffset, row.leaf.byteLength).toString();
-    const record = JSON.parse(leaf) as StoredRecord & { readonly payloads?: Payloads };
-    const timeMs = Date.parse(record.time);
-    if (timeMs < range.sinceMs || timeMs >= range.untilMs) continue;
-    let resume = row.idx === start.index ? start.payload : undefined;
-    if (resume === undefined) {
-      items.push({ kind: "record", index: row.idx, leaf });
-      size += row.leaf.byteLength;
-    }
-    const payloads =
-      range.payloads && record.call !== undefined ? payloadsAfter(query, record, record.call) : undefined;
-    for (let number = resume?.number ?? 0; number < (payloads?.stored.length ?? 0); number++) {
-      const { callKey, stored } = payloads as PayloadsOfRecord;
-      const payload = stored[number] as StoredPayload;
-      let seq: number | undefined = resume?.seq ?? 0;
-      let offset: number = resume?.offset ?? 0;
-      let utf8: boolean | undefined = resume?.utf8;
-      resume = undefined;
-      while (seq !== undefined) {
-        if (size >= BATCH_BYTES) {
-          utf8 ??= payloadIsUtf8(query, callKey, payload.field);
-          return { items, position: { index: row.idx, size: start.size, payload: { number, seq, offset, utf8 } } };
-        }
-        const part = readPayload(query, callKey, payload.field, seq, BATCH_BYTES - size);
-        const bytes = part.bytes.length === 1 ? (part.bytes[0] as Uint8Array) : Buffer.concat(part.bytes);
-        utf8 ??= part.nextSeq === undefined ? isUtf8(bytes) : payloadIsUtf8(query, callKey, payload.field);
-        items.push({
-          kind: "payload",
-          call: record.call as CallId,
-          field: payload.field,
-          salt: payload.salt,
-          length: payload.length,
-          utf8,
-          offset,
-          bytes,
-        });
-        offset += bytes.byteLength;
-        size += bytes.byteLength;
-        seq = part.nextSeq;
-      }
-    }
-    if (size >= BATCH_BYTES) return { items, position: { index: row.idx + 1, size: start.size, payload: undefined } };
+  let bytes = 0;
+  for (const { item, after } of exportItems(query, range, from ?? beginning(query), () => BATCH_BYTES - bytes)) {
+    items.push(item);
+    bytes += item.kind === "record" ? item.leaf.length : item.bytes.byteLength;
+    if (bytes >= BATCH_BYTES) return { items, position: after };
   }
   return { items, position: undefined };
 }
 
-function beginning(query: Query, range: ExportRange): ExportPosition {
-  const { size } = query.get<{ size: number }>("SELECT coalesce(max(idx) + 1, 0) AS size FROM records") as {
-    size: number;
-  };
-  const { from } = keysBetween(query, range.sinceMs, range.untilMs);
-  return { index: from, size, payload: undefined };
+interface Step {
+  readonly item: ExportItem;
+  readonly after: ExportPosition;
 }
 
-interface PayloadsOfRecord {
-  readonly callKey: number;
-  readonly stored: readonly StoredPayload[];
+function* exportItems(query: Query, range: ExportRange, from: ExportPosition, room: () => number): Generator<Step> {
+  for (const { index, leaf } of recordsFrom(query, range, from)) {
+    const record = JSON.parse(leaf) as ExportedRecord;
+    const timeMs = Date.parse(record.time);
+    if (timeMs < range.sinceMs || timeMs >= range.untilMs) continue;
+    const resumed = index === from.index ? from.payload : undefined;
+    const start = { index, payload: resumed ?? FIRST_PAYLOAD, size: from.size };
+    if (resumed === undefined) yield { item: { kind: "record", index, leaf }, after: start };
+    if (range.payloads) yield* payloadItems(query, record, start, room);
+  }
 }
+
+const FIRST_PAYLOAD: PayloadPosition = { number: 0, seq: 0, offset: 0, utf8: undefined };
+
+function* recordsFrom(
+  query: Query,
+  range: ExportRange,
+  { index, size }: ExportPosition,
+): Generator<{ readonly index: number; readonly leaf: string }> {
+  const span = keySpan(query, range.sinceMs, range.untilMs);
+  for (const [first, end] of [
+    [span.from, span.before],
+    [Math.max(span.tail, span.before), Number.MAX_SAFE_INTEGER],
+  ] as const) {
+    const rows = query.iterate<{ idx: number; leaf: Uint8Array }>(
+      "SELECT idx, leaf FROM records WHERE idx >= ? AND idx < ? ORDER BY idx",
+      Math.max(first, index),
+      Math.min(end, size),
+    );
+    for (const { idx, leaf } of rows) yield { index: idx, leaf: Buffer.from(leaf).toString() };
+  }
+}
+
+function* payloadItems(
+  query: Query,
+  record: ExportedRecord,
+  start: { readonly index: number; readonly payload: PayloadPosition; readonly size: number },
+  room: () => number,
+): Generator<Step> {
+  const { callKey, stored } = payloadsAfter(query, record);
+  let { number, seq, offset, utf8 } = start.payload;
+  for (; number < stored.length; number++, seq = 0, offset = 0, utf8 = undefined) {
+    const { field, length, salt } = stored[number] as StoredPayload;
+    for (let more = true; more; ) {
+      const part = readPayload(query, callKey, field, seq, Math.max(room(), MIN_PART_BYTES));
+      const bytes = part.bytes.length === 1 ? (part.bytes[0] as Uint8Array) : Buffer.concat(part.bytes);
+      utf8 ??= part.nextSeq === undefined ? isUtf8(bytes) : payloadIsUtf8(query, callKey, field);
+      const item = { kind: "payload", call: record.call as CallId, field, salt, length, utf8, offset, bytes } as const;
+      more = part.nextSeq !== undefined;
+      seq = part.nextSeq ?? 0;
+      offset += bytes.byteLength;
+      const payload = more ? { number, seq, offset, utf8 } : { ...FIRST_PAYLOAD, number: number + 1 };
+      yield { item, after: { index: start.index, payload, size: start.size } };
+    }
+  }
+}
+
+function beginning(query: Query): ExportPosition {
+  const found = query.get<{ size: number }>("SELECT coalesce(max(idx) + 1, 0) AS size FROM records");
+  return { index: 0, payload: undefined, size: found?.size ?? 0 };
+}
+
+type ExportedRecord = StoredRecord & { readonly payloads?: Payloads };
 
 /** The bodies that a record commits to; after call.interrupted, those that no record could commit to any more. */
 function payloadsAfter(
   query: Query,
-  record: StoredRecord & { readonly payloads?: Payloads },
-  call: CallId,
-): PayloadsOfRecord | undefined {
-  const fields = record.payloads === undefined ? [] : (Object.keys(record.payloads) as PayloadField[]);
-  if (fields.length === 0 && record.type !== "call.interrupted") return undefined;
+  { call, type, payloads }: ExportedRecord,
+): { readonly callKey: number; readonly stored: readonly StoredPayload[] } {
+  const none = { callKey: -1, stored: [] };
+  const fields = payloads === undefined ? [] : (Object.keys(payloads) as PayloadField[]);
+  if (call === undefined || (fields.length === 0 && type !== "call.interrupted")) return none;
   const row = query.get<{ key: number }>("SELECT key FROM calls WHERE id = ?", idBytes(call));
-  if (row === undefined) return undefined;
-  const stored = payloadsOf(query, row.key).filter(({ field, salt }) =>
-    record.type === "call.interrupted" ? salt === undefined : fields.includes(field),
-  );
-  return { callKey: row.key, stored };
+  if (row === undefined) return none;
+  const wanted = ({ field, salt }: StoredPayload): boolean =>
+    type === "call.interrupted" ? salt === undefined : fields.includes(field);
+  return { callKey: row.key, stored: payloadsOf(query, row.key).filter(wanted) };
 }

@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import type { PayloadField } from "@hoopish/protocol";
-import { fieldOf, MAX_SEQ, payloadKey } from "./keys.ts";
+import { fieldNumber, fieldOf, MAX_SEQ, payloadKey } from "./keys.ts";
 import type { Query } from "./query.ts";
 
 export interface StoredPayload {
@@ -15,8 +15,8 @@ export function payloadsOf(query: Query, callKey: number): StoredPayload[] {
   const found = new Map<PayloadField, { field: PayloadField; length: number; salt: Uint8Array | undefined }>();
   const rows = query.iterate<{ number: number; length: number; salt: Uint8Array | null }>(
     "SELECT (key >> 24) & 7 AS number, length(bytes) AS length, salt FROM payloads WHERE key BETWEEN ? AND ?",
-    payloadKey(callKey, "request", 0),
-    payloadKey(callKey + 1, "request", 0) - 1n,
+    payloadKey(callKey, 0, 0),
+    payloadKey(callKey + 1, 0, 0) - 1n,
   );
   for (const { number, length, salt } of rows) {
     const field = fieldOf(number);
@@ -38,8 +38,8 @@ export function readPayload(
   let size = 0;
   const rows = query.iterate<{ seq: number; bytes: Uint8Array }>(
     "SELECT key & 16777215 AS seq, bytes FROM payloads WHERE key BETWEEN ? AND ? ORDER BY key",
-    payloadKey(callKey, field, fromSeq),
-    payloadKey(callKey, field, MAX_SEQ),
+    payloadKey(callKey, fieldNumber(field), fromSeq),
+    payloadKey(callKey, fieldNumber(field), MAX_SEQ),
   );
   for (const row of rows) {
     if (size >= maxBytes) return { bytes, nextSeq: row.seq };

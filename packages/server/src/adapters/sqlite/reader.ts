@@ -88,7 +88,7 @@ export class Reader {
       "SELECT key, leaf FROM calls JOIN records ON idx = key WHERE ended IS NULL ORDER BY key",
     );
     const sessions = this.#query.all<{ leaf: Uint8Array; calls: number }>(
-      `SELECT leaf, (SELECT count(*) FROM calls WHERE calls.session = sessions.key) AS calls
+      `SELECT leaf, (SELECT count(*) FROM calls WHERE calls.session = sessions.id) AS calls
        FROM sessions JOIN records ON idx = key WHERE closed IS NULL ORDER BY key`,
     );
     return {

@@ -1,11 +1,10 @@
 import type { DatabaseSync } from "node:sqlite";
 
 /**
- * `records` is the log. `payloads` is the vault. Everything else is derived from the records, and can be built again from
- * them. Ids stand as their 16 bytes.
- *
- * payloads.key = index of the call's call.decided × 2^27 + field × 2^24 + seq of the row's first piece: one integer, so
- * that a payload lies together and needs no index of its own.
+ * `records` is the log, `payloads` the vault (its key: keys.ts; one integer, so that a payload lies together and needs no
+ * index of its own). names, series, calls, sessions, mentions and blocks are derived from the records up to
+ * state.indexed, and can be built again from them. Ids stand as their 16 bytes; a call's or session's key is the index of
+ * the record that began it.
  */
 const MIGRATIONS: readonly string[] = [
   `
@@ -18,26 +17,28 @@ const MIGRATIONS: readonly string[] = [
   CREATE TRIGGER payloads_keep_delete BEFORE DELETE ON payloads BEGIN SELECT RAISE(ABORT, 'payloads are never deleted'); END;
 
   CREATE TABLE names (key INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+  CREATE TABLE series (
+    key INTEGER PRIMARY KEY,
+    user INTEGER NOT NULL,
+    connection INTEGER NOT NULL,
+    verdict INTEGER NOT NULL,
+    UNIQUE (user, connection, verdict)
+  ) STRICT;
   CREATE TABLE calls (
     key INTEGER PRIMARY KEY,
     id BLOB NOT NULL UNIQUE,
     time INTEGER NOT NULL,
-    user INTEGER NOT NULL,
-    connection INTEGER NOT NULL,
+    series INTEGER NOT NULL,
+    session BLOB NOT NULL,
     verdict INTEGER NOT NULL,
-    session INTEGER NOT NULL,
     ended INTEGER
   ) STRICT;
-  CREATE INDEX calls_by_user ON calls (user);
-  CREATE INDEX calls_by_session ON calls (session);
-  CREATE TABLE sessions (
-    key INTEGER PRIMARY KEY,
-    id BLOB NOT NULL UNIQUE,
-    user INTEGER NOT NULL,
-    closed INTEGER
-  ) STRICT;
+  CREATE INDEX calls_by_series ON calls (series);
+  CREATE INDEX calls_by_session ON calls (session, verdict);
+  CREATE TABLE sessions (key INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, user INTEGER NOT NULL, closed INTEGER) STRICT;
   CREATE INDEX sessions_by_user ON sessions (user);
   CREATE TABLE mentions (call BLOB NOT NULL, idx INTEGER NOT NULL, PRIMARY KEY (call, idx)) STRICT, WITHOUT ROWID;
+  CREATE TABLE blocks (block INTEGER PRIMARY KEY, earliest INTEGER NOT NULL, latest INTEGER NOT NULL) STRICT;
 
   CREATE TABLE agents (
     id TEXT PRIMARY KEY,
@@ -52,8 +53,9 @@ const MIGRATIONS: readonly string[] = [
     expires_at INTEGER NOT NULL,
     used_by TEXT
   ) STRICT, WITHOUT ROWID;
-  CREATE TABLE blocks (block INTEGER PRIMARY KEY, earliest INTEGER NOT NULL, latest INTEGER NOT NULL) STRICT;
-  CREATE TABLE probe (id INTEGER PRIMARY KEY CHECK (id = 0), at INTEGER NOT NULL) STRICT;
+  CREATE TABLE state (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  INSERT INTO state (name, value) VALUES ('indexed', 0);
+  CREATE TABLE probe (bytes BLOB NOT NULL) STRICT;
   `,
 ];
 

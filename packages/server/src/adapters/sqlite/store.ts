@@ -3,8 +3,8 @@ import type { AgentStore, EnrolledAgent } from "../../agents/port.ts";
 import { createEvidenceLog } from "../../evidence/log.ts";
 import type { EvidenceLog, EvidenceReader, ExportItem } from "../../evidence/port.ts";
 import { type LeftOpen, recover } from "../../evidence/recovery.ts";
-import type { EvidenceStore } from "../../evidence/store.ts";
 import { createAgentStore } from "./agent-store.ts";
+import { Commits } from "./commits.ts";
 import type { ExportPosition } from "./export-queries.ts";
 import { DatabaseThread } from "./thread.ts";
 
@@ -34,34 +34,33 @@ export interface SqliteStore {
  * @throws HoopishError configuration: the file cannot be opened, or another server uses it; evidence_unavailable
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<SqliteStore> {
-  const writer = await openThread("writer", options);
-  const evidence: EvidenceStore = {
-    commit: (batch) => writer.ask("writer.commit", batch),
-    probe: () => writer.ask("writer.probe"),
-  };
-  const log = createEvidenceLog(evidence, options);
+  const commits = new Commits(await openThread("writer", options), () => openThread("writer", options));
+  const log = createEvidenceLog(commits, options);
   // The questions of auditors go to a connection of their own; a database in memory has only one.
   const inMemory = options.path === ":memory:";
-  let reading: Promise<DatabaseThread> | undefined = inMemory ? Promise.resolve(writer) : undefined;
+  let reading: Promise<DatabaseThread> | undefined;
   const ask = async <T>(method: string, ...args: readonly unknown[]): Promise<T> => {
+    await commits.settle();
+    if (inMemory) return commits.thread.ask<T>(`reader.${method}`, ...args);
     reading ??= openThread("reader", options);
     return (await reading).ask<T>(`reader.${method}`, ...args);
   };
   const close = async (): Promise<void> => {
     await log.close();
-    if (!inMemory && reading !== undefined) await (await reading).close();
-    await writer.close();
+    if (reading !== undefined) await (await reading).close();
+    await commits.thread.close();
   };
+  const bootIndex = commits.thread.size;
   try {
-    const recovered = await recover(await writer.ask<LeftOpen>("reader.leftOpen"), log);
+    const recovered = await recover(await commits.thread.ask<LeftOpen>("reader.leftOpen"), log);
     const agents = createAgentStore(
       {
-        agents: () => writer.ask<readonly EnrolledAgent[]>("reader.agents"),
-        tokenGood: (sha256, name, nowMs) => writer.ask<boolean>("reader.tokenGood", sha256, name, nowMs),
+        agents: () => commits.thread.ask<readonly EnrolledAgent[]>("reader.agents"),
+        tokenGood: (sha256, name, nowMs) => commits.thread.ask<boolean>("reader.tokenGood", sha256, name, nowMs),
       },
       log,
     );
-    return { log, reader: createReader(ask, writer.size), agents, recovered, close };
+    return { log, reader: createReader(ask, bootIndex), agents, recovered, close };
   } catch (error) {
     await close();
     throw error;

@@ -1,14 +1,15 @@
 import { Worker } from "node:worker_threads";
 import { StoreLost } from "../../evidence/store.ts";
 import type { DatabaseOptions } from "./database.ts";
-import type { Reply, Request, WireError } from "./worker.ts";
+import { BATCH, BELL, batchOf, controlOf, MESSAGES, sharedMemory } from "./shared.ts";
+import type { Reply, Request, ThreadData, WireError } from "./worker.ts";
 
 interface Waiting {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
 }
 
-/** Error of SQLite, as the worker told it. */
+/** An error of SQLite, or of opening the database, as its thread told it. */
 export class SqliteError extends Error {
   override readonly name = "SqliteError";
   readonly code: string | undefined;
@@ -22,56 +23,114 @@ export class SqliteError extends Error {
   }
 }
 
-/** One worker with the database open. */
+/** A database thread, seen from the server's. */
 export class DatabaseThread {
   /** Records in the log when it was opened. */
-  readonly size: number;
+  size = 0;
+  /** Where a batch for `commit` is written. */
+  readonly batch: Buffer;
   readonly #worker: Worker;
-  readonly #waiting: Map<number, Waiting>;
-  #next = 1;
-
-  private constructor(worker: Worker, waiting: Map<number, Waiting>, size: number) {
-    this.#worker = worker;
-    this.#waiting = waiting;
-    this.size = size;
-  }
+  readonly #control: Int32Array;
+  readonly #waiting = new Map<number, Waiting>();
+  #batchWaiting: Waiting | undefined;
+  #lost: StoreLost | undefined;
+  #nextId = 1;
 
   /** @throws SqliteError when the database cannot be opened */
   static async open(options: DatabaseOptions): Promise<DatabaseThread> {
+    const thread = new DatabaseThread(options);
+    thread.size = await new Promise<number>((resolve, reject) => {
+      thread.#waiting.set(0, { resolve: resolve as Waiting["resolve"], reject });
+    });
+    return thread;
+  }
+
+  private constructor(options: DatabaseOptions) {
+    const memory = sharedMemory(options.role === "writer");
+    this.batch = batchOf(memory);
+    this.#control = controlOf(memory);
     // The compiler rewrites imports, not URLs: from source this is worker.ts, from dist worker.js.
     const file = import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js";
-    const worker = new Worker(new URL(file, import.meta.url), {
-      workerData: options,
+    this.#worker = new Worker(new URL(file, import.meta.url), {
+      workerData: { ...options, memory } satisfies ThreadData,
       execArgv: ["--disable-warning=ExperimentalWarning"],
       name: `hoopish-store-${options.role}`,
     });
-    const waiting = new Map<number, Waiting>();
-    worker.on("message", (reply: Reply) => {
-      const asked = waiting.get(reply.id);
-      waiting.delete(reply.id);
-      if ("error" in reply) asked?.reject(new SqliteError(reply.error));
-      else asked?.resolve(reply.value);
+    this.#worker.on("message", (reply: Reply) => this.#take(reply));
+    this.#worker.on("error", (cause) => this.#gone(cause));
+    this.#worker.on("exit", () => this.#gone(undefined));
+  }
+
+  /** The thread has ended, and with it the connection. */
+  get lost(): boolean {
+    return this.#lost !== undefined;
+  }
+
+  /** Resolves when the batch of `length` bytes that was written into `batch` is durable. One at a time. */
+  commit(length: number): Promise<void> {
+    if (this.#lost !== undefined) return Promise.reject(this.#lost);
+    return new Promise((resolve, reject) => {
+      this.#batchWaiting = { resolve: resolve as () => void, reject };
+      Atomics.store(this.#control, BATCH, length);
+      this.#ring();
     });
-    const gone = (cause: unknown): void => {
-      for (const asked of waiting.values()) asked.reject(new StoreLost("the store's thread has ended", { cause }));
-      waiting.clear();
-    };
-    worker.on("error", gone);
-    worker.on("exit", gone);
-    const size = await new Promise((resolve, reject) => waiting.set(0, { resolve, reject }));
-    return new DatabaseThread(worker, waiting, size as number);
   }
 
   ask<T>(method: string, ...args: readonly unknown[]): Promise<T> {
-    const id = this.#next++;
+    return this.#ask(method, args, []);
+  }
+
+  #ask<T>(method: string, args: readonly unknown[], transfer: readonly ArrayBuffer[]): Promise<T> {
+    if (this.#lost !== undefined) return Promise.reject(this.#lost);
+    const id = this.#nextId++;
     return new Promise<T>((resolve, reject) => {
-      this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
-      this.#worker.postMessage({ id, method, args } satisfies Request);
+      this.#waiting.set(id, { resolve: resolve as Waiting["resolve"], reject });
+      this.#send({ id, method, args }, transfer);
     });
   }
 
+  /** As commit, for a batch that `batch` has no room for. Its memory goes to the thread. */
+  commitLarge(bytes: Buffer<ArrayBuffer>): Promise<void> {
+    return this.#ask("writer.commitLarge", [bytes], [bytes.buffer]);
+  }
+
   async close(): Promise<void> {
-    await this.ask("close");
-    await this.#worker.terminate();
+    if (this.#lost !== undefined) return;
+    const closed = new Promise((resolve) => this.#worker.once("exit", resolve));
+    this.#send({ id: -1, method: "close", args: [] }, []);
+    await closed;
+  }
+
+  #send(request: Request, transfer: readonly ArrayBuffer[]): void {
+    this.#worker.postMessage(request, transfer);
+    Atomics.add(this.#control, MESSAGES, 1);
+    this.#ring();
+  }
+
+  #ring(): void {
+    Atomics.add(this.#control, BELL, 1);
+    Atomics.notify(this.#control, BELL);
+  }
+
+  #take(reply: Reply): void {
+    if (reply === true || "batch" in reply) {
+      const waiting = this.#batchWaiting;
+      this.#batchWaiting = undefined;
+      if (reply === true) waiting?.resolve(undefined);
+      else waiting?.reject(new SqliteError(reply.batch));
+      return;
+    }
+    const waiting = this.#waiting.get(reply.id);
+    this.#waiting.delete(reply.id);
+    if ("error" in reply) waiting?.reject(new SqliteError(reply.error));
+    else waiting?.resolve(reply.value);
+  }
+
+  #gone(cause: unknown): void {
+    this.#lost ??= new StoreLost("the store's thread has ended", { cause });
+    this.#batchWaiting?.reject(this.#lost);
+    for (const waiting of this.#waiting.values()) waiting.reject(this.#lost);
+    this.#waiting.clear();
+    this.#batchWaiting = undefined;
   }
 }

@@ -1,11 +1,16 @@
 /**
- * The thread that has the database. It imports nothing of other packages at run time, so that it starts from source
+ * A thread that has the database open. It imports nothing of other packages at run time, so that it starts from source
  * and from dist alike.
  */
-import { parentPort, workerData } from "node:worker_threads";
+import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { type DatabaseOptions, openReader, openWriter } from "./database.ts";
 import { Reader } from "./reader.ts";
+import { BATCH, BELL, batchOf, controlOf, MESSAGES } from "./shared.ts";
 import { Writer } from "./writer.ts";
+
+export interface ThreadData extends DatabaseOptions {
+  readonly memory: SharedArrayBuffer;
+}
 
 export interface Request {
   readonly id: number;
@@ -20,13 +25,22 @@ export interface WireError {
   readonly errcode: number | undefined;
 }
 
+/** `true`: the batch in shared memory is durable. */
 export type Reply =
+  | true
+  | { readonly batch: WireError }
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly error: WireError };
 
-const options = workerData as DatabaseOptions;
+/** With nothing to do for so long, the derived tables are brought up to the log. */
+const IDLE_MS = 5;
+
+if (parentPort === null) throw new Error("this file is a worker");
 const port = parentPort;
-if (port === null) throw new Error("this file is a worker");
+const data = workerData as ThreadData;
+const control = controlOf(data.memory);
+
+const reply = (message: Reply): void => port.postMessage(message);
 
 const wireError = (thrown: unknown): WireError => {
   const { message, code, errcode } = thrown as { message?: string; code?: string; errcode?: number };
@@ -34,30 +48,62 @@ const wireError = (thrown: unknown): WireError => {
 };
 
 try {
-  const open = options.role === "writer" ? openWriter(options) : openReader(options);
+  const open = data.role === "writer" ? openWriter(data) : openReader(data);
   const reader = new Reader(open.db);
-  const writer = options.role === "writer" ? new Writer(open.db) : undefined;
-  const targets = { reader, writer } as unknown as Record<
-    string,
-    Record<string, (...args: readonly unknown[]) => unknown>
-  >;
-  port.on("message", ({ id, method, args }: Request) => {
-    if (method === "close") {
-      open.close();
-      port.postMessage({ id, value: undefined } satisfies Reply);
-      port.close();
-      return;
-    }
-    const [target, name] = method.split(".") as [string, string];
-    try {
-      const value = targets[target]?.[name]?.(...args);
-      port.postMessage({ id, value } satisfies Reply);
-    } catch (thrown) {
-      port.postMessage({ id, error: wireError(thrown) } satisfies Reply);
-    }
-  });
-  port.postMessage({ id: 0, value: reader.size() } satisfies Reply);
+  const writer = data.role === "writer" ? new Writer(open.db) : undefined;
+  reply({ id: 0, value: reader.size() });
+  serve(reader, writer);
+  open.close();
+  reply({ id: -1, value: undefined });
 } catch (thrown) {
-  port.postMessage({ id: 0, error: wireError(thrown) } satisfies Reply);
-  port.close();
+  reply({ id: 0, error: wireError(thrown) });
+}
+
+/** Until it is told to close. */
+function serve(reader: Reader, writer: Writer | undefined): void {
+  const batch = batchOf(data.memory);
+  let messages = 0;
+  for (;;) {
+    const bell = Atomics.load(control, BELL);
+    const length = Atomics.load(control, BATCH);
+    if (length > 0 && writer !== undefined) {
+      Atomics.store(control, BATCH, 0);
+      commit(writer, batch.subarray(0, length));
+    }
+    for (; messages !== Atomics.load(control, MESSAGES); messages = (messages + 1) | 0) {
+      const received = receiveMessageOnPort(port) as { message: Request } | undefined;
+      if (received === undefined) break;
+      if (received.message.method === "close") return;
+      answer(received.message, reader, writer);
+    }
+    writer?.tidy(false);
+    const waited = Atomics.wait(control, BELL, bell, writer?.idleWork ? IDLE_MS : undefined);
+    if (waited === "timed-out") writer?.tidy(true);
+  }
+}
+
+function commit(writer: Writer, batch: Buffer): void {
+  try {
+    writer.commit(batch);
+    reply(true);
+  } catch (thrown) {
+    reply({ batch: wireError(thrown) });
+  }
+}
+
+function answer({ id, method, args }: Request, reader: Reader, writer: Writer | undefined): void {
+  try {
+    reply({ id, value: call(reader, writer, method, args) });
+  } catch (thrown) {
+    reply({ id, error: wireError(thrown) });
+  }
+}
+
+function call(reader: Reader, writer: Writer | undefined, method: string, args: readonly unknown[]): unknown {
+  const targets: Readonly<Record<string, unknown>> = { reader, writer };
+  const [target = "", name = ""] = method.split(".");
+  const object = targets[target] as Record<string, (...args: readonly unknown[]) => unknown> | undefined;
+  const found = object?.[name];
+  if (found === undefined) throw new Error(`this thread has no ${method}`);
+  return found.apply(object, args as unknown[]);
 }

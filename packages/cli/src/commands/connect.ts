@@ -1,0 +1,204 @@
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { HoopishError, type SessionEvent, type SessionInfo } from "@hoopish/protocol";
+import { runChild } from "../child.ts";
+import { FrontDoor } from "../connect/front-door.ts";
+import { Keeper } from "../connect/keeper.ts";
+import { Link } from "../connect/link.ts";
+import { choosePorts } from "../connect/ports.ts";
+import { keepSignedIn } from "../connect/renewal.ts";
+import { createReporter, type Reporter } from "../connect/reporter.ts";
+import { baseUrl, childEnv, curlLine, type Endpoint, endpointEnv } from "../connect/usage.ts";
+import type { Context } from "../context.ts";
+import { VERSION } from "../version.ts";
+
+export interface ConnectOptions {
+  readonly port?: number;
+  readonly reason?: string;
+  readonly ticket?: string;
+  readonly requireKey?: boolean;
+  /** What stood after `--`. */
+  readonly childCommand?: readonly string[];
+}
+
+/** Opens connections as local ports until a signal, the child's end, or the server's word. @returns the exit code */
+export async function connect(
+  context: Context,
+  names: readonly string[],
+  options: ConnectOptions,
+): Promise<number | undefined> {
+  checkCommandLine(names, options);
+  const server = await context.server();
+  const tokens = await context.tokens();
+  const ports = choosePorts(names, options.port, server, await context.settings());
+  // Doors first: a port that is taken is told before any session stands in the bank's records.
+  const doors = await openDoors(names, ports);
+  const stop = new AbortController();
+  const stopped = AbortSignal.any([stop.signal, context.signal]);
+  const reporter = await createReporter(context, options.childCommand !== undefined);
+  const link = new Link({
+    server,
+    tokens,
+    env: context.world.env,
+    onReconnecting: (attempt, delayMs, message) => {
+      if (!stopped.aborted) reporter.tell({ event: "reconnecting", connections: names, attempt, delayMs, message });
+    },
+  });
+  const key = options.requireKey ? `hoopish_${randomBytes(24).toString("base64url")}` : undefined;
+  const connections = doors.map(
+    ({ name, door }) => new OpenConnection(context, name, door, link, reporter, options, key, stopped),
+  );
+  try {
+    const renewal = keepSignedIn({
+      tokens,
+      now: context.world.now,
+      signal: stopped,
+      renew: (token) => link.renew(token),
+      onProblem: (ms, message) =>
+        reporter.tell({ event: "sign_in_ending", expiresAt: new Date(ms).toISOString(), message }),
+    });
+    const sessions = untilAllEnded(connections);
+    const over = Promise.race([sessions, link.failed, renewal]);
+    await Promise.race([over, Promise.all(connections.map((connection) => connection.ready))]);
+    if (options.childCommand === undefined) return await over;
+    return await runWith(context, options.childCommand, connections, key, over);
+  } catch (error) {
+    if (context.signal.aborted) return undefined;
+    throw error;
+  } finally {
+    // In order: nobody new, sessions closed well, then the tunnel.
+    for (const { door } of doors) door.close();
+    stop.abort();
+    await Promise.all(connections.map((connection) => connection.close()));
+    link.close();
+    await reporter.close();
+  }
+}
+
+function checkCommandLine(names: readonly string[], options: ConnectOptions): void {
+  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  if (twice !== undefined) {
+    throw new HoopishError("usage", `${twice} is named twice`, { hint: "one port can be used by many programs" });
+  }
+  if (options.childCommand?.length === 0) {
+    throw new HoopishError("usage", "there is no command after --", {
+      hint: "hoopish connect model-x -- python ask.py",
+    });
+  }
+}
+
+interface Door {
+  readonly name: string;
+  readonly door: FrontDoor;
+}
+
+async function openDoors(names: readonly string[], ports: readonly number[]): Promise<readonly Door[]> {
+  const doors: Door[] = [];
+  try {
+    for (const [at, name] of names.entries()) doors.push({ name, door: await FrontDoor.open(name, ports[at] ?? 0) });
+    return doors;
+  } catch (error) {
+    for (const { door } of doors) door.close();
+    throw error;
+  }
+}
+
+/** One session may end while others go on. @throws HoopishError why the first of them ended */
+async function untilAllEnded(connections: readonly OpenConnection[]): Promise<never> {
+  const results = await Promise.allSettled(connections.map((connection) => connection.run()));
+  throw results.find((result) => result.status === "rejected")?.reason;
+}
+
+/** One of the connections of this command: door, session, and what is told of it. */
+class OpenConnection {
+  /** Settles when the session is open for the first time, or was refused. */
+  readonly ready: Promise<Endpoint>;
+  readonly #keeper: Keeper;
+  readonly #door: FrontDoor;
+  #refuse: (error: unknown) => void = () => {};
+  #info: SessionInfo | undefined;
+  readonly #reporter: Reporter;
+
+  constructor(
+    context: Context,
+    name: string,
+    door: FrontDoor,
+    link: Link,
+    reporter: Reporter,
+    { reason, ticket }: ConnectOptions,
+    key: string | undefined,
+    signal: AbortSignal,
+  ) {
+    this.#reporter = reporter;
+    this.#door = door;
+    let settle: (endpoint: Endpoint) => void = () => {};
+    this.ready = new Promise((resolve, reject) => {
+      settle = resolve;
+      this.#refuse = reject;
+    });
+    const request = {
+      ":kind": "session.open" as const,
+      connection: name,
+      host: context.world.host,
+      client: `hoopish/${VERSION}`,
+      ...(reason !== undefined && { reason }),
+      ...(ticket !== undefined && { ticket }),
+    };
+    const onReady = (info: SessionInfo): void => {
+      this.#info = info;
+      const endpoint: Endpoint = { connection: name, api: info.api, port: door.port };
+      const { id: session, api, expiresAt } = info;
+      const url = baseUrl(endpoint);
+      const env = endpointEnv([endpoint], key);
+      const curl = curlLine(endpoint, key);
+      reporter.tell({ event: "ready", connection: name, session, url, port: door.port, env, api, expiresAt, curl });
+      settle(endpoint);
+    };
+    const onEvent = (info: SessionInfo, event: SessionEvent): void => {
+      if (event.event !== "draining") reporter.tell({ ...event, connection: name, session: info.id });
+    };
+    this.#keeper = new Keeper(link, request, { onReady, onEvent }, signal);
+    door.receive(this.#keeper, key === undefined ? {} : { key });
+  }
+
+  /** @throws HoopishError always, in the end: a session that ended for good is why the command ends */
+  async run(): Promise<never> {
+    const { code, reason } = await this.#keeper.run().catch((error: unknown) => {
+      this.#refuse(error);
+      throw error;
+    });
+    this.#door.close();
+    throw new HoopishError(code, `the session was ended: ${reason}`, {
+      hint: "hoopish connect opens a new one, if you may",
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#keeper.close();
+    if (this.#info === undefined) return;
+    this.#reporter.tell({ event: "closed", connection: this.#info.connection, session: this.#info.id });
+  }
+}
+
+/** Runs the child while the sessions last; when they end first, so does it. */
+async function runWith(
+  context: Context,
+  command: readonly string[],
+  connections: readonly OpenConnection[],
+  key: string | undefined,
+  over: Promise<unknown>,
+): Promise<number> {
+  const [program = "", ...args] = command;
+  const endpoints = await Promise.all(connections.map((connection) => connection.ready));
+  const env = childEnv(context.world.env, endpointEnv(endpoints, key));
+  const child = spawn(program, args, { stdio: "inherit", env });
+  const code = runChild(child, program, context.world, context.interrupts);
+  const ended = await Promise.race([code, over.then(() => undefined).catch((error: unknown) => ({ error }))]);
+  if (typeof ended === "number") return ended;
+  // The sessions went first: what the child still sends would be refused, so it is asked to end.
+  child.kill("SIGTERM");
+  const mercy = setTimeout(() => child.kill("SIGKILL"), 5_000);
+  await code;
+  clearTimeout(mercy);
+  throw ended?.error;
+}

@@ -1,0 +1,237 @@
+/**
+ * Measures the evidence store alone: `npm run bench:evidence -w packages/server [-- calls|latency|bulk|list …]`.
+ * The database is made in a folder of its own under the system's temporary folder (TMPDIR), and removed.
+ */
+import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type CallId, Committer, newCallId, newSessionId, type RecordDraft, type SessionId } from "@hoopish/protocol";
+import { openSqliteStore, type SqliteStore } from "../src/adapters/sqlite/store.ts";
+import type { CallFilter, PayloadPiece } from "../src/evidence/port.ts";
+
+const HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+const ISSUER = "https://login.bank.example";
+const BODY = Buffer.alloc(300, "The quick brown fox jumps over the lazy dog. ");
+const folder = mkdtempSync(join(tmpdir(), "hoopish-bench-"));
+const out = (line: string): void => void process.stdout.write(`${line}\n`);
+
+interface Caller {
+  readonly actor: NonNullable<RecordDraft["actor"]>;
+  readonly session: SessionId;
+  readonly connection: string;
+}
+
+const callers = (count: number): Caller[] =>
+  Array.from({ length: count }, (_, i) => ({
+    actor: { sub: `00u${i}`, iss: ISSUER, name: `user${i % 200}@bank.example`, groups_hash: HASH, kind: "human", amr: ["mfa"] },
+    session: newSessionId(),
+    connection: `model-${i % 10}`,
+  }));
+
+function committed(call: CallId, field: PayloadPiece["field"], bytes: Buffer) {
+  const committer = new Committer();
+  committer.update(bytes);
+  const piece: PayloadPiece = { call, field, seq: 0, bytes, salt: committer.salt };
+  return { piece, commitment: committer.finish() };
+}
+
+const decided = ({ actor, session, connection }: Caller, call: CallId, verdict: "allow" | "block"): RecordDraft => ({
+  type: "call.decided",
+  actor,
+  session,
+  call,
+  connection,
+  protocol: "http",
+  method: "POST",
+  path: "/v1/chat/completions",
+  operation: { kind: "chat", model: "llama-3-8b" },
+  verdict,
+  rule: "scientists",
+  policy: HASH,
+});
+
+const answered = ({ actor, session, connection }: Caller, call: CallId): RecordDraft => ({
+  type: "call.answered",
+  actor,
+  session,
+  call,
+  connection,
+  status: 200,
+  duration_ms: 123,
+  bytes: { request: BODY.length, delivered: BODY.length },
+  tokens: { input: 20, output: 30 },
+  outcome: "complete",
+});
+
+/** One call as the relay writes it: two appends, one after the other. */
+async function oneCall(store: SqliteStore, caller: Caller, verdict: "allow" | "block" = "allow"): Promise<void> {
+  const call = newCallId();
+  const request = committed(call, "request", BODY);
+  await store.log.append(
+    [{ ...decided(caller, call, verdict), payloads: { request: request.commitment } } as RecordDraft],
+    [request.piece],
+  );
+  const delivered = committed(call, "delivered", BODY);
+  await store.log.append(
+    [{ ...answered(caller, call), payloads: { delivered: delivered.commitment } } as RecordDraft],
+    [delivered.piece],
+  );
+}
+
+interface Cost {
+  readonly seconds: number;
+  readonly mainUs: number;
+  readonly otherUs: number;
+}
+
+async function measured(work: () => Promise<void>): Promise<Cost> {
+  const all = process.cpuUsage();
+  const main = process.threadCpuUsage();
+  const start = performance.now();
+  await work();
+  const seconds = (performance.now() - start) / 1000;
+  const mainNow = process.threadCpuUsage(main);
+  const allNow = process.cpuUsage(all);
+  const mainUs = mainNow.user + mainNow.system;
+  return { seconds, mainUs, otherUs: allNow.user + allNow.system - mainUs };
+}
+
+const open = (name: string): Promise<SqliteStore> =>
+  openSqliteStore({ path: name === ":memory:" ? name : join(folder, `${name}.db`), replica: "bench-1" });
+const at = (sorted: readonly number[], share: number): number => sorted[Math.floor((sorted.length - 1) * share)] as number;
+const rss = (): string => `${(process.memoryUsage().rss / 1048576).toFixed(0)} MiB`;
+
+async function latency(): Promise<void> {
+  const store = await open("latency");
+  const [caller] = callers(1) as [Caller];
+  for (let i = 0; i < 500; i++) await oneCall(store, caller);
+  const times: number[] = [];
+  for (let i = 0; i < 5_000; i++) {
+    const call = newCallId();
+    const request = committed(call, "request", BODY);
+    const draft = { ...decided(caller, call, "allow"), payloads: { request: request.commitment } } as RecordDraft;
+    const start = performance.now();
+    await store.log.append([draft], [request.piece]);
+    times.push((performance.now() - start) * 1000);
+    await store.log.append([answered(caller, call)]);
+  }
+  times.sort((a, b) => a - b);
+  out(`latency   one append, concurrency 1: p50 ${at(times, 0.5).toFixed(0)} µs, p99 ${at(times, 0.99).toFixed(0)} µs`);
+  await store.close();
+}
+
+async function calls(concurrency: number, total: number, name = `calls-${concurrency}`): Promise<void> {
+  const store = await open(name);
+  const who = callers(100);
+  let started = 0;
+  const lane = async (): Promise<void> => {
+    while (started < total) await oneCall(store, who[started++ % who.length] as Caller);
+  };
+
+  const cost = await measured(async () => {
+    await Promise.all(Array.from({ length: concurrency }, lane));
+  });
+  out(
+    `calls     concurrency ${concurrency}: ${(total / cost.seconds).toFixed(0)} calls/s, ` +
+      `${((2 * total) / cost.seconds).toFixed(0)} records/s; CPU a call: main ${(cost.mainUs / total).toFixed(1)} µs, ` +
+      `store ${(cost.otherUs / total).toFixed(1)} µs; RSS ${rss()}`,
+  );
+  await store.close();
+}
+
+async function bulk(pieceKiB: number, totalMiB: number, window: number): Promise<void> {
+  const store = await open(`bulk-${pieceKiB}`);
+  const [caller] = callers(1) as [Caller];
+  const call = newCallId();
+  await store.log.append([decided(caller, call, "allow")]);
+  const bytes = Buffer.alloc(pieceKiB * 1024, 7);
+  const pieces = (totalMiB * 1024) / pieceKiB;
+  const times: number[] = [];
+  let seq = 0;
+  let most = 0;
+  const lane = async (): Promise<void> => {
+    while (seq < pieces) {
+      const start = performance.now();
+      await store.log.append([], [{ call, field: "delivered", seq: seq++, bytes }]);
+      times.push(performance.now() - start);
+      most = Math.max(most, process.memoryUsage.rss());
+    }
+  };
+  const cost = await measured(async () => {
+    await Promise.all(Array.from({ length: window }, lane));
+  });
+  times.sort((a, b) => a - b);
+  const cpu = (us: number): string => (us / 1000 / totalMiB).toFixed(2);
+  out(
+    `bulk      ${pieceKiB} KiB pieces, ${window} in flight: ${(totalMiB / cost.seconds).toFixed(0)} MiB/s; CPU a MiB: ` +
+      `main ${cpu(cost.mainUs)} ms, store ${cpu(cost.otherUs)} ms; append p50 ${at(times, 0.5).toFixed(1)} ` +
+      `p99 ${at(times, 0.99).toFixed(1)} max ${at(times, 1).toFixed(0)} ms; most RSS ${(most / 1048576).toFixed(0)} MiB`,
+  );
+  await store.close();
+}
+
+async function list(total: number): Promise<void> {
+  const store = await open("list");
+  const who = callers(2_000);
+  const start = performance.now();
+  for (let done = 0; done < total; done += 500) {
+    await Promise.all(
+      Array.from({ length: 500 }, (_, i) =>
+        oneCall(store, who[(done * 7 + i * 13) % who.length] as Caller, (done + i) % 50_000 === 0 ? "block" : "allow"),
+      ),
+    );
+  }
+  const nowMs = Date.now();
+  out(`list      ${total} calls written in ${((performance.now() - start) / 1000).toFixed(0)} s, ` +
+      `file ${(statSync(join(folder, "list.db")).size / 1048576).toFixed(0)} MiB, RSS ${rss()}`);
+  const none = { sinceMs: undefined, untilMs: undefined, user: undefined, connection: undefined, session: undefined, verdict: undefined };
+  const middle = nowMs - (performance.now() - start) / 2;
+  const filters: Readonly<Record<string, Partial<CallFilter>>> = {
+    everything: {},
+    user: { user: "user17@bank.example" },
+    "user and connection": { user: "user17@bank.example", connection: "model-7" },
+    "user never on connection": { user: "user17@bank.example", connection: "model-1" },
+    connection: { connection: "model-3" },
+    blocked: { verdict: "block" },
+    "blocked on a connection": { verdict: "block", connection: "model-0" },
+    held: { verdict: "hold" },
+    session: { session: (who[17] as Caller).session },
+    "blocked in a session": { session: (who[17] as Caller).session, verdict: "block" },
+    "before the middle": { untilMs: middle },
+    "blocked before the middle": { untilMs: middle, verdict: "block" },
+    "user before the middle": { untilMs: middle, user: "user17@bank.example" },
+    "one second in the middle": { sinceMs: middle, untilMs: middle + 1000, connection: "model-4" },
+  };
+  for (const [name, filter] of Object.entries(filters)) {
+    const times: number[] = [];
+    let cursor: string | undefined;
+    let found = 0;
+    for (let i = 0; i < 40; i++) {
+      const begin = performance.now();
+      const page = await store.reader.calls({ ...none, ...filter }, 50, cursor);
+      times.push(performance.now() - begin);
+      cursor = page.next;
+      found += page.items.length;
+    }
+    times.sort((a, b) => a - b);
+    out(`list      ${name}: p50 ${at(times, 0.5).toFixed(1)} p95 ${at(times, 0.95).toFixed(1)} max ${at(times, 1).toFixed(1)} ms (${found} calls)`);
+  }
+  await store.close();
+}
+
+const [what = "all", ...numbers] = process.argv.slice(2);
+const number = (position: number, otherwise: number): number => Number(numbers[position] ?? otherwise);
+try {
+  if (what === "all" || what === "latency") await latency();
+  if (what === "calls") await calls(number(0, 32), number(1, 50_000));
+  if (what === "memory") await calls(number(0, 32), number(1, 50_000), ":memory:");
+  if (what === "all") for (const concurrency of [1, 8, 32, 256]) await calls(concurrency, concurrency === 1 ? 5_000 : 50_000);
+  if (what === "bulk") await bulk(number(0, 64), number(1, 512), number(2, 16));
+  if (what === "all") {
+    await bulk(64, 512, 16);
+    await bulk(256, 512, 8);
+  }
+  if (what === "list") await list(number(0, 1_000_000));
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}

@@ -1,0 +1,197 @@
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { StoredRecord } from "@hoopish/protocol";
+import { CLOSED, DECIDED, ENDED, type IndexEntry, indexEntry, MENTIONED, OPENED } from "./index-entry.ts";
+import { BLOCK_RECORDS } from "./time-blocks.ts";
+
+interface Pending {
+  readonly index: number;
+  readonly entry: IndexEntry;
+  /** DECIDED: the record that ended the call, when it came before this was written. */
+  ended: number | null;
+}
+
+const CATCH_UP_RECORDS = 4096;
+
+/**
+ * Keeps the tables that are derived from the records. They follow the log in transactions of their own, many records at a
+ * time and without a wait for the disk: after a crash, what they miss is read from the log again. So a commit of records
+ * writes few pages, and an error here cannot keep anything out of the log.
+ */
+export class Indexer {
+  readonly #db: DatabaseSync;
+  readonly #insertCall: StatementSync;
+  readonly #endCall: StatementSync;
+  readonly #insertSession: StatementSync;
+  readonly #closeSession: StatementSync;
+  readonly #mention: StatementSync;
+  readonly #insertBlock: StatementSync;
+  readonly #setIndexed: StatementSync;
+  readonly #series: Series;
+  #pending: Pending[] = [];
+  /** Calls whose DECIDED is pending, by id. */
+  #undecided = new Map<string, Pending>();
+  #earliest = Number.POSITIVE_INFINITY;
+  #latest = Number.NEGATIVE_INFINITY;
+
+  constructor(db: DatabaseSync) {
+    this.#db = db;
+    this.#insertCall = db.prepare(
+      "INSERT OR IGNORE INTO calls (key, id, time, series, session, verdict, ended) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    );
+    this.#endCall = db.prepare("UPDATE calls SET ended = ? WHERE id = ?");
+    this.#insertSession = db.prepare("INSERT OR IGNORE INTO sessions (key, id, user) VALUES (?, ?, ?)");
+    this.#closeSession = db.prepare("UPDATE sessions SET closed = ? WHERE id = ?");
+    this.#mention = db.prepare("INSERT OR IGNORE INTO mentions (call, idx) VALUES (?, ?)");
+    this.#insertBlock = db.prepare("INSERT OR IGNORE INTO blocks (block, earliest, latest) VALUES (?, ?, ?)");
+    this.#setIndexed = db.prepare("UPDATE state SET value = ? WHERE name = 'indexed'");
+    this.#series = new Series(db);
+    this.#catchUp();
+  }
+
+  /** Records that the tables do not show yet. */
+  get behind(): number {
+    return this.#pending.length;
+  }
+
+  /** The record at `index` is durable; indexes come without a gap. */
+  add(index: number, entry: IndexEntry): void {
+    const pending: Pending = { index, entry, ended: null };
+    if (entry.kind === DECIDED) this.#undecided.set(entry.id, pending);
+    else if (entry.kind === ENDED) {
+      const decided = this.#undecided.get(entry.id);
+      if (decided !== undefined) decided.ended = index;
+    }
+    this.#pending.push(pending);
+  }
+
+  /** Brings the tables up to the log. @throws Error of SQLite; what was pending still is */
+  apply(): void {
+    const last = this.#pending.at(-1);
+    if (last === undefined) return;
+    const { earliest, latest } = { earliest: this.#earliest, latest: this.#latest };
+    this.#db.exec("PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE");
+    try {
+      for (const pending of this.#pending) {
+        this.#write(pending);
+        this.#widen(pending.index, pending.entry.timeMs);
+      }
+      this.#setIndexed.run(last.index + 1);
+      this.#db.exec("COMMIT");
+      this.#pending = [];
+      this.#undecided = new Map();
+    } catch (error) {
+      this.#earliest = earliest;
+      this.#latest = latest;
+      this.#series.forget();
+      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+      throw error;
+    } finally {
+      this.#db.exec("PRAGMA synchronous = FULL");
+    }
+  }
+
+  #write({ index, entry, ended }: Pending): void {
+    switch (entry.kind) {
+      case DECIDED: {
+        const series = this.#series.key(entry.user, entry.connection, entry.verdict);
+        const session = bytes(entry.session);
+        this.#insertCall.run(index, bytes(entry.id), entry.timeMs, series, session, entry.verdict, ended);
+        return;
+      }
+      case ENDED:
+        if (!this.#undecided.has(entry.id)) this.#endCall.run(index, bytes(entry.id));
+        return;
+      case OPENED:
+        this.#insertSession.run(index, bytes(entry.id), this.#series.name(entry.user));
+        return;
+      case CLOSED:
+        this.#closeSession.run(index, bytes(entry.id));
+        return;
+      case MENTIONED:
+        this.#mention.run(bytes(entry.id), index);
+    }
+  }
+
+  #widen(index: number, timeMs: number): void {
+    this.#earliest = Math.min(this.#earliest, timeMs);
+    this.#latest = Math.max(this.#latest, timeMs);
+    if ((index + 1) % BLOCK_RECORDS !== 0) return;
+    this.#insertBlock.run((index + 1) / BLOCK_RECORDS - 1, this.#earliest, this.#latest);
+    this.#earliest = Number.POSITIVE_INFINITY;
+    this.#latest = Number.NEGATIVE_INFINITY;
+  }
+
+  /** Reads from the log what the tables miss, and the times of the block that is not complete. */
+  #catchUp(): void {
+    const { value: indexed } = this.#db.prepare("SELECT value FROM state WHERE name = 'indexed'").get() as {
+      value: number;
+    };
+    const select = this.#db.prepare("SELECT idx, leaf FROM records WHERE idx >= ? ORDER BY idx LIMIT ?");
+    let next = indexed - (indexed % BLOCK_RECORDS);
+    for (;;) {
+      const rows = select.all(next, CATCH_UP_RECORDS) as unknown as { idx: number; leaf: Uint8Array }[];
+      for (const { idx, leaf } of rows) {
+        const record = JSON.parse(Buffer.from(leaf).toString()) as StoredRecord;
+        const entry = indexEntry(record, Date.parse(record.time));
+        if (idx < indexed) this.#widen(idx, entry.timeMs);
+        else this.add(idx, entry);
+        next = idx + 1;
+      }
+      this.apply();
+      if (rows.length < CATCH_UP_RECORDS) return;
+    }
+  }
+}
+
+const bytes = (uuid: string): Buffer => Buffer.from(uuid, "hex");
+
+const REMEMBERED = 10_000;
+
+/**
+ * Calls of one user to one connection with one verdict are a series: one small number in one index answers every filter
+ * over the three, because a filter picks some of the series.
+ */
+class Series {
+  readonly #known = new Map<string, number>();
+  readonly #insertName: StatementSync;
+  readonly #selectName: StatementSync;
+  readonly #insertSeries: StatementSync;
+  readonly #selectSeries: StatementSync;
+
+  constructor(db: DatabaseSync) {
+    this.#insertName = db.prepare("INSERT OR IGNORE INTO names (name) VALUES (?)");
+    this.#selectName = db.prepare("SELECT key FROM names WHERE name = ?");
+    this.#insertSeries = db.prepare("INSERT OR IGNORE INTO series (user, connection, verdict) VALUES (?, ?, ?)");
+    this.#selectSeries = db.prepare("SELECT key FROM series WHERE user = ? AND connection = ? AND verdict = ?");
+  }
+
+  key(user: string, connection: string, verdict: number): number {
+    const label = `${verdict}${user.length}.${user}${connection}`;
+    return this.#remembered(label, () => {
+      const of = [this.name(user), this.name(connection), verdict] as const;
+      this.#insertSeries.run(...of);
+      return (this.#selectSeries.get(...of) as { key: number }).key;
+    });
+  }
+
+  name(name: string): number {
+    return this.#remembered(`n${name}`, () => {
+      this.#insertName.run(name);
+      return (this.#selectName.get(name) as { key: number }).key;
+    });
+  }
+
+  /** After a transaction was rolled back: keys that it gave are not true. */
+  forget(): void {
+    this.#known.clear();
+  }
+
+  #remembered(label: string, find: () => number): number {
+    const known = this.#known.get(label);
+    if (known !== undefined) return known;
+    if (this.#known.size >= REMEMBERED) this.#known.clear();
+    const key = find();
+    this.#known.set(label, key);
+    return key;
+  }
+}

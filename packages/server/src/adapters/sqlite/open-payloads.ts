@@ -1,0 +1,95 @@
+import { type CallId, PAYLOAD_FIELDS } from "@hoopish/protocol";
+import type { Batch, PayloadPart } from "../../evidence/store.ts";
+import { fieldNumber } from "./keys.ts";
+import type { VaultRow } from "./wire.ts";
+
+/** A row of the vault holds at most so much: what is read of a payload at one time. */
+const MAX_ROW_BYTES = 1024 * 1024;
+
+interface OpenCall {
+  /** Index of the record that decided it. */
+  readonly key: number;
+  /** Next `seq` by field number. */
+  readonly next: number[];
+}
+
+/** Where the next piece of each open call's payloads goes. */
+export class OpenPayloads {
+  readonly #calls = new Map<CallId, OpenCall>();
+
+  /** The rows of a batch whose first record has this index. */
+  place(batch: Batch, firstIndex: number): VaultRow[] {
+    batch.leaves.forEach(({ draft }, position) => {
+      if (draft.type !== "call.decided" || draft.call === undefined) return;
+      this.#calls.set(draft.call, { key: firstIndex + position, next: new Array(PAYLOAD_FIELDS.length).fill(0) });
+    });
+    const rows: VaultRow[] = [];
+    for (const part of batch.parts) this.#addRows(part, rows);
+    return rows;
+  }
+
+  /** The batch is durable: calls that ended get no more payload. */
+  written(batch: Batch): void {
+    this.#forget(batch, "call.answered");
+  }
+
+  /** The batch was not written. */
+  undo(batch: Batch, rows: readonly VaultRow[]): void {
+    this.#forget(batch, "call.decided");
+    const first = new Map<string, VaultRow>();
+    for (const row of rows.toReversed()) first.set(`${row.callKey}.${row.field}`, row);
+    for (const { key, next } of this.#calls.values()) {
+      for (let field = 0; field < next.length; field++)
+        next[field] = first.get(`${key}.${field}`)?.seq ?? (next[field] as number);
+    }
+  }
+
+  clear(): void {
+    this.#calls.clear();
+  }
+
+  #addRows({ call, field, bytes, salt }: PayloadPart, rows: VaultRow[]): void {
+    const open = this.#calls.get(call);
+    if (open === undefined) throw new Error(`no record decided ${call}`);
+    const number = fieldNumber(field);
+    const groups = inGroups(bytes, MAX_ROW_BYTES);
+    groups.forEach((group, position) => {
+      const seq = open.next[number] as number;
+      open.next[number] = seq + 1;
+      const last = position === groups.length - 1;
+      rows.push({ callKey: open.key, field: number, seq, ...group, salt: last ? salt : undefined });
+    });
+  }
+
+  #forget(batch: Batch, type: "call.decided" | "call.answered"): void {
+    for (const { draft } of batch.leaves) {
+      if (draft.type === type && draft.call !== undefined) this.#calls.delete(draft.call);
+    }
+  }
+}
+
+interface Group {
+  readonly bytes: Uint8Array[];
+  readonly length: number;
+}
+
+/** The same bytes in groups of `max` at most; one group at least. */
+function inGroups(pieces: readonly Uint8Array[], max: number): Group[] {
+  const groups: Group[] = [];
+  let bytes: Uint8Array[] = [];
+  let length = 0;
+  for (const piece of pieces) {
+    for (let rest = piece; ; ) {
+      const taken = rest.subarray(0, max - length);
+      bytes.push(taken);
+      length += taken.byteLength;
+      if (taken.byteLength === rest.byteLength) break;
+      groups.push({ bytes, length });
+      bytes = [];
+      length = 0;
+      rest = rest.subarray(taken.byteLength);
+    }
+  }
+  groups.push({ bytes, length });
+  return groups;
+}

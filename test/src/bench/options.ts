@@ -1,0 +1,96 @@
+import { parseArgs } from "node:util";
+
+export const FIGURES = ["memory", "requests", "stream", "streams", "bulk", "beside"] as const;
+export type FigureName = (typeof FIGURES)[number];
+
+export const PATHS = ["direct", "ssh", "portkey", "hoopish"] as const;
+export type PathName = (typeof PATHS)[number];
+
+export interface BenchOptions {
+  readonly figures: readonly FigureName[];
+  readonly paths: readonly PathName[];
+  readonly rounds: number;
+  /** Length of one measurement of requests a second. */
+  readonly seconds: number;
+  readonly connections: readonly number[];
+  readonly bulkBytes: number;
+  readonly bulkRounds: number;
+  /** How long each of the 200 streams lives. */
+  readonly streamSeconds: number;
+  /** After so long no new round begins, whatever is left to do. */
+  readonly deadlineMs: number;
+  readonly json: string | undefined;
+  readonly markdown: string | undefined;
+  readonly profile: string | undefined;
+}
+
+const MIB = 1024 * 1024;
+
+export const HELP: string = `Measures hoopish beside other ways to a model server, on this machine, in one run.
+
+  npm run bench [-- OPTIONS]
+
+  --only NAME,…     figures: ${FIGURES.join(", ")}
+  --paths NAME,…    paths: ${PATHS.join(", ")}
+  --rounds N        rounds of the requests and stream figures, default 5
+  --seconds N       length of one requests-a-second measurement, default 1.2
+  --quick           fewer and shorter rounds, 64 MiB instead of 256: under 90 s
+  --json FILE       write everything that was measured, every round
+  --markdown FILE   write the tables as they are printed
+  --profile DIR     run server, agent and CLI under V8's CPU profiler, and print where the time went;
+                    the figures of such a run are not comparable with others
+
+ssh is left out where sshd is not installed, Portkey's gateway where npm cannot fetch it (into .bench/portkey).
+Goals are printed with ✓ or ✗; a missed goal is no failure. Exit code 1: something broke, or bytes were lost.
+
+Example: npm run bench -- --only requests --rounds 3 --json bench.json
+`;
+
+/** @throws Error with a sentence for the user. */
+export function readOptions(argv: readonly string[]): BenchOptions | "help" {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      only: { type: "string" },
+      paths: { type: "string" },
+      rounds: { type: "string" },
+      seconds: { type: "string" },
+      quick: { type: "boolean", default: false },
+      json: { type: "string" },
+      markdown: { type: "string" },
+      profile: { type: "string" },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) return "help";
+  const quick = values.quick;
+  return {
+    figures: names("--only", values.only, FIGURES),
+    paths: names("--paths", values.paths, PATHS),
+    rounds: positive("--rounds", values.rounds, quick ? 3 : 5),
+    seconds: positive("--seconds", values.seconds, quick ? 0.4 : 1.2),
+    connections: quick ? [1, 32] : [1, 32, 128],
+    bulkBytes: (quick ? 64 : 256) * MIB,
+    bulkRounds: quick ? 2 : 3,
+    streamSeconds: quick ? 2 : 4,
+    deadlineMs: (quick ? 75 : 330) * 1000,
+    json: values.json,
+    markdown: values.markdown,
+    profile: values.profile,
+  };
+}
+
+function names<T extends string>(option: string, given: string | undefined, known: readonly T[]): readonly T[] {
+  if (given === undefined) return known;
+  const wanted = given.split(",").map((name) => name.trim());
+  const strange = wanted.find((name) => !(known as readonly string[]).includes(name));
+  if (strange !== undefined) throw new Error(`${option}: "${strange}" is not one of ${known.join(", ")}`);
+  // In the order of the list, so that a run reads the same however it was asked for.
+  return known.filter((name) => wanted.includes(name));
+}
+
+function positive(option: string, given: string | undefined, otherwise: number): number {
+  const value = given === undefined ? otherwise : Number(given);
+  if (!(value > 0 && value <= 1000)) throw new Error(`${option} takes a number above 0`);
+  return value;
+}

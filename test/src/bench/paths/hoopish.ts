@@ -1,0 +1,105 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Program, run } from "../../world/program.ts";
+import { type Connected, type ReadyEvent, World } from "../../world/world.ts";
+import { childrenOf, commandLine } from "../proc.ts";
+import type { Model, Path } from "./path.ts";
+
+/** Sockets to the model, calls in flight: the bench asks for more than a person does. */
+const MANY = 512;
+const LIMITS = `concurrentCalls: ${MANY}`;
+const CONNECTIONS = `
+  - { name: chat, agent: edge-1, protocol: http, api: openai, limits: { ${LIMITS} } }
+  - { name: timed, agent: edge-1, protocol: http, api: openai, limits: { ${LIMITS} } }
+  - { name: credit, agent: edge-1, protocol: http, api: oip, limits: { ${LIMITS} } }
+  - { name: raw, agent: edge-1, protocol: http, api: generic, limits: { ${LIMITS}, requestBytes: 300MiB, responseBytes: 300MiB } }`;
+const NAMES = ["chat", "timed", "credit", "raw"] as const;
+const RULES = `
+  - { name: scientists, connections: [${NAMES.join(", ")}], groups: [data-science], then: allow }`;
+
+export interface Hoopish {
+  readonly world: World;
+  readonly model: Model;
+  /** Signs in and connects, once the tap knows the model server. */
+  connect(): Promise<Path>;
+}
+
+/**
+ * hoopish whole: identity provider, server on SQLite with every byte recorded before it is delivered, agent, and a
+ * person's `hoopish connect`, each a process as its user would start it (the provider lives in the bench).
+ */
+export async function startHoopish(dir: string, tapUrl: string, profileDir: string | undefined): Promise<Hoopish> {
+  const world = await World.start({ dir, modelProcess: true, connections: CONNECTIONS, rules: RULES });
+  const modelPid = childrenOf(process.pid).find((pid) => commandLine(pid).includes("model-server/main.js"));
+  const profiled = (program: string): string[] =>
+    profileDir === undefined
+      ? []
+      : ["--cpu-prof", "--cpu-prof-interval=250", `--cpu-prof-dir=${join(profileDir, program)}`];
+  return {
+    world,
+    model: { url: world.modelUrl, credential: world.credential, pid: modelPid },
+    async connect() {
+      await world.agent.stop();
+      if (profileDir !== undefined) await restartServer(world, profiled("server"));
+      writeFileSync(world.path("edge-1.yaml"), agentYaml(world, tapUrl));
+      world.agent = await startAgent(world, profiled("agent"));
+      await world.signIn("scientist");
+      return hoopishPath(world, await connectAll(world, profiled("cli")));
+    },
+  };
+}
+
+async function restartServer(world: World, nodeArgs: readonly string[]): Promise<void> {
+  await world.server.stop();
+  const args = ["start", "--config", world.path("server.yaml"), "--json"];
+  world.server = world.keep(run("hoopish-server", args, { nodeArgs }));
+  await world.server.event(({ event }) => event === "listening");
+}
+
+async function startAgent(world: World, nodeArgs: readonly string[]): Promise<Program> {
+  const args = ["start", "--config", world.path("edge-1.yaml"), "--json"];
+  const agent = world.keep(run("hoopish-agent", args, { nodeArgs, env: { MODEL_CREDENTIAL: world.credential } }));
+  await agent.event(({ event }) => event === "connected");
+  return agent;
+}
+
+function agentYaml(world: World, tapUrl: string): string {
+  const connection = (name: string): string => `
+  - name: ${name}
+    target: ${name === "timed" ? tapUrl : world.modelUrl}
+    credential: { header: Authorization, value: "Bearer \${env:MODEL_CREDENTIAL}" }
+    pool: { connections: ${MANY} }
+    maxCalls: ${MANY}`;
+  const head = `server: ws://127.0.0.1:${world.serverPort}\nname: edge-1\nkeyFile: edge-1.key\nconnections:`;
+  return `${head}${NAMES.map(connection).join("")}\n`;
+}
+
+interface Ports {
+  readonly cli: Program;
+  readonly origins: ReadonlyMap<string, string>;
+}
+
+/** One `hoopish connect` with all connections: one process and one tunnel, so that what shares them is seen to. */
+async function connectAll(world: World, nodeArgs: readonly string[]): Promise<Ports> {
+  const [first, ...others] = NAMES;
+  const connected: Connected = await world.connect("scientist", first, others, { nodeArgs });
+  const cli = connected.program;
+  const origins = new Map<string, string>();
+  for (const name of NAMES) {
+    const ready = await cli.event<ReadyEvent>(({ event, connection }) => event === "ready" && connection === name);
+    origins.set(name, new URL(ready.url).origin);
+  }
+  return { cli, origins };
+}
+
+function hoopishPath(world: World, { cli, origins }: Ports): Path {
+  const endpoint = (name: (typeof NAMES)[number]) => ({ origin: origins.get(name) ?? "", headers: {} });
+  return {
+    name: "hoopish",
+    chat: endpoint("chat"),
+    timed: endpoint("timed"),
+    infer: endpoint("credit"),
+    raw: endpoint("raw"),
+    processes: () => ({ cli: [cli.pid], server: [world.server.pid], agent: [world.agent.pid] }),
+  };
+}

@@ -1,0 +1,50 @@
+import type { Machine } from "./machine.ts";
+import { type Goal, short, type Table } from "./result.ts";
+
+/** Markdown that reads as well on a terminal: the columns are padded. The first is text, the others are numbers. */
+export function renderTable({ title, note, head, rows }: Table): string {
+  const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => (row[column] ?? "").length), 3));
+  const line = (row: readonly string[]): string =>
+    `| ${widths.map((width, column) => pad(row[column] ?? "", width, column === 0)).join(" | ")} |`;
+  const rule = `| ${widths.map((width, column) => (column === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`)).join(" | ")} |`;
+  return [`### ${title}`, "", ...(note === undefined ? [] : [note, ""]), line(head), rule, ...rows.map(line), ""].join(
+    "\n",
+  );
+}
+
+const pad = (text: string, width: number, left: boolean): string => (left ? text.padEnd(width) : text.padStart(width));
+
+export function goalsTable(goals: readonly Goal[]): Table {
+  return {
+    title: "Goals",
+    head: ["figure", "measured", "goal", "met"],
+    rows: goals.map(({ what, value, unit, bound, sense, met }) => {
+      const gap = unit === "×" || unit === "" ? "" : " ";
+      return [
+        what,
+        `${short(value)}${gap}${unit}`,
+        `${sense === "at least" ? "≥" : "≤"} ${bound}${gap}${unit}`,
+        met ? "✓" : "✗",
+      ];
+    }),
+  };
+}
+
+export function machineTable(machine: Machine, took: number, leftOut: readonly string[]): Table {
+  return {
+    title: "The run",
+    head: ["fact", "value"],
+    rows: [
+      ["date", machine.date],
+      ["commit", machine.commit],
+      ["CPU", `${machine.cores} × ${machine.cpu}`],
+      ["memory", `${machine.memoryGib} GiB`],
+      ["system", machine.kernel],
+      ["Node", machine.node],
+      ["fdatasync of 4 KiB", `${machine.fdatasyncMs} ms`],
+      ["load average before", String(machine.loadBefore)],
+      ["took", `${Math.round(took / 1000)} s`],
+      ["left out", leftOut.join("; ") || "nothing"],
+    ],
+  };
+}
