@@ -50,7 +50,8 @@ function besideUs(word: string): string | undefined {
   }
 }
 
-function onPath(name: string, env: Env, platform: NodeJS.Platform): string | undefined {
+/** The first program of that name that can be executed. */
+export function onPath(name: string, env: Env, platform: NodeJS.Platform): string | undefined {
   const names = platform === "win32" ? [`${name}.exe`] : [name];
   for (const folder of (env.PATH ?? env.Path ?? "").split(delimiter)) {
     // An empty entry means the current folder, where anybody may have put a program.

@@ -5,29 +5,34 @@
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined };
 
-/** @throws TypeError for what JCS cannot carry: NaN, infinities, lone surrogates, functions, undefined in arrays. */
-export function canonicalize(value: Json): string {
+/**
+ * `numbers` writes the numbers, and may refuse some.
+ * @throws TypeError for what JCS cannot carry: NaN, infinities, lone surrogates, functions, undefined in arrays.
+ */
+export function canonicalize(value: Json, numbers: (value: number) => string = canonicalNumber): string {
   if (typeof value === "string") return canonicalString(value);
-  if (typeof value === "number") return canonicalNumber(value);
+  if (typeof value === "number") return numbers(value);
   if (value === null || typeof value === "boolean") return String(value);
-  if (Array.isArray(value)) return canonicalArray(value);
-  if (typeof value === "object") return canonicalObject(value as { readonly [key: string]: Json | undefined });
+  if (Array.isArray(value)) return canonicalArray(value, numbers);
+  if (typeof value === "object") return canonicalObject(value as JsonObject, numbers);
   throw new TypeError(`JCS: a ${typeof value} has no JSON form`);
 }
 
-function canonicalArray(value: readonly Json[]): string {
+type JsonObject = { readonly [key: string]: Json | undefined };
+
+function canonicalArray(value: readonly Json[], numbers: (value: number) => string): string {
   let out = "[";
-  // By index: map and for…of would pass over a hole, which has no JSON form.
-  for (let i = 0; i < value.length; i++) out += `${i > 0 ? "," : ""}${canonicalize(value[i] as Json)}`;
+  // By index: map and join would pass over a hole, which has no JSON form.
+  for (let i = 0; i < value.length; i++) out += `${i > 0 ? "," : ""}${canonicalize(value[i] as Json, numbers)}`;
   return `${out}]`;
 }
 
-function canonicalObject(value: { readonly [key: string]: Json | undefined }): string {
+function canonicalObject(value: JsonObject, numbers: (value: number) => string): string {
   let out = "{";
   for (const key of sortedKeys(value)) {
     const member = value[key];
     if (member === undefined) continue;
-    out += `${out.length > 1 ? "," : ""}${canonicalString(key)}:${canonicalize(member)}`;
+    out += `${out.length > 1 ? "," : ""}${canonicalString(key)}:${canonicalize(member, numbers)}`;
   }
   return `${out}}`;
 }

@@ -120,19 +120,64 @@ export type StoredRecord = RecordDraft & {
   readonly src: RecordSource;
 };
 
-/** The leaf's text. @throws HoopishError evidence_unavailable when it cannot be a record (too large, a float, not UTF-8) */
+/**
+ * The leaf's text: the JCS form of the draft with v, id, time and src.
+ * @throws HoopishError evidence_unavailable when it cannot be a record (too large, a float, not UTF-8)
+ */
 export function encodeRecord(
   draft: RecordDraft,
   stamp: { readonly id: string; readonly time: string; readonly src: RecordSource },
 ): string {
   let text: string;
   try {
-    text = canonicalize({ ...(draft as unknown as { [key: string]: Json }), v: 1, ...stamp } as unknown as Json);
+    text = canonicalMembers(draft.type, { ...draft, v: 1, id: stamp.id, time: stamp.time, src: stamp.src });
   } catch (cause) {
     throw new HoopishError("evidence_unavailable", "the record of this act cannot be written", { cause });
   }
-  if (text.length > MAX_RECORD_BYTES || Buffer.byteLength(text) > MAX_RECORD_BYTES) {
+  // A UTF-16 code unit is at most 3 bytes of UTF-8, so most records need not be measured.
+  if (text.length > MAX_RECORD_BYTES / 3 && Buffer.byteLength(text) > MAX_RECORD_BYTES) {
     throw new HoopishError("evidence_unavailable", "the record of this act is larger than a record may be");
   }
   return text;
+}
+
+/** One member of a record, and how it begins when it is not the first. */
+interface Member {
+  readonly name: string;
+  readonly label: string;
+}
+
+/** The members that records of a type were seen to have, in canonical order: sorting them anew is half the work. */
+const ORDERS = new Map<string, readonly Member[]>();
+
+function canonicalMembers(type: string, record: Readonly<Record<string, unknown>>): string {
+  const members = ORDERS.get(type) ?? learnOrder(type, [], record);
+  let out = "";
+  let written = 0;
+  for (let i = 0; i < members.length; i++) {
+    const { name, label } = members[i] as Member;
+    const value = record[name];
+    if (value === undefined) continue;
+    out += label + canonicalize(value as Json, integer);
+    written += 1;
+  }
+  if (written === Object.keys(record).length) return `{${out.slice(1)}}`;
+  // Something is undefined, or new to this type.
+  const known = new Set(members.map(({ name }) => name));
+  if (Object.keys(record).every((name) => known.has(name))) return `{${out.slice(1)}}`;
+  learnOrder(type, [...known], record);
+  return canonicalize(record as Json, integer);
+}
+
+function learnOrder(type: string, known: readonly string[], record: object): readonly Member[] {
+  const names = [...new Set([...known, ...Object.keys(record)])].sort();
+  const members = names.map((name) => ({ name, label: `,${canonicalize(name)}:` }));
+  ORDERS.set(type, members);
+  return members;
+}
+
+/** EVIDENCE.md: no floats, and no integer that another language's JSON parser would round. */
+function integer(value: number): string {
+  if (!Number.isSafeInteger(value)) throw new TypeError(`${value} is not an integer of at most 53 bits`);
+  return String(value);
 }

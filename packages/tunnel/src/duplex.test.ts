@@ -88,13 +88,17 @@ describe("the two directions", () => {
   test("a reader that asks for more than one chunk has gets it when it has come", async () => {
     await using streams = await pair();
     const { near, far } = streams;
-    const read = async (size: number) => {
-      for (;;) {
-        const chunk = far.read(size) as Buffer | null;
-        if (chunk !== null) return chunk.toString();
-        await once(far, "readable");
-      }
+    let wanted: { size: number; resolve: (text: string) => void } | undefined;
+    const tryRead = () => {
+      const chunk = wanted && (far.read(wanted.size) as Buffer | null);
+      if (chunk) wanted?.resolve(chunk.toString());
     };
+    far.on("readable", tryRead);
+    const read = (size: number) =>
+      new Promise<string>((resolve) => {
+        wanted = { size, resolve };
+        tryRead();
+      });
     near.write("abc");
     await delay(20);
     const first = read(5);

@@ -1,18 +1,20 @@
 import type { Machine } from "./machine.ts";
 import { type Goal, short, type Table } from "./result.ts";
 
-/** Markdown that reads as well on a terminal: the columns are padded. The first is text, the others are numbers. */
+/** Markdown that reads as well on a terminal: the columns are padded, numbers to the right. */
 export function renderTable({ title, note, head, rows }: Table): string {
   const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => (row[column] ?? "").length), 3));
-  const line = (row: readonly string[]): string =>
-    `| ${widths.map((width, column) => pad(row[column] ?? "", width, column === 0)).join(" | ")} |`;
-  const rule = `| ${widths.map((width, column) => (column === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`)).join(" | ")} |`;
-  return [`### ${title}`, "", ...(note === undefined ? [] : [note, ""]), line(head), rule, ...rows.map(line), ""].join(
-    "\n",
-  );
+  const numeric = head.map((_, column) => rows.every((row) => /^[\d–≤≥✓✗-]/.test(row[column] ?? "–")));
+  const cells = (row: readonly string[]): string[] =>
+    widths.map((width, column) => {
+      const text = row[column] ?? "";
+      return numeric[column] ? text.padStart(width) : text.padEnd(width);
+    });
+  const rule = widths.map((width, column) => (numeric[column] ? `${"-".repeat(width - 1)}:` : "-".repeat(width)));
+  const lines = [head, ...rows].map((row) => `| ${cells(row).join(" | ")} |`);
+  lines.splice(1, 0, `| ${rule.join(" | ")} |`);
+  return [`### ${title}`, "", ...(note === undefined ? [] : [note, ""]), ...lines, ""].join("\n");
 }
-
-const pad = (text: string, width: number, left: boolean): string => (left ? text.padEnd(width) : text.padStart(width));
 
 export function goalsTable(goals: readonly Goal[]): Table {
   return {

@@ -1,6 +1,7 @@
-import { execFileSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { exportLog, recordOf } from "../world/log.ts";
@@ -56,9 +57,9 @@ describe("clients work through hoopish connect with nothing changed but the base
     answers.push(JSON.stringify(whole), text, JSON.stringify(response));
   });
 
-  it("curl", () => {
+  it("curl", async () => {
     const body = JSON.stringify({ model: "m", messages: question });
-    const out = execFileSync("curl", [
+    const { stdout: out } = await promisify(execFile)("curl", [
       "-sS",
       "-i",
       `${chat.base}/v1/chat/completions`,
@@ -67,9 +68,9 @@ describe("clients work through hoopish connect with nothing changed but the base
       "-d",
       body,
     ]);
-    expect(out.toString()).toContain("HTTP/1.1 200");
-    expect(out.toString()).toMatch(/hoopish-call: call_[0-9a-f]{32}/);
-    answers.push(out.toString());
+    expect(out).toContain("HTTP/1.1 200");
+    expect(out).toMatch(/hoopish-call: call_[0-9a-f]{32}/);
+    answers.push(out);
   });
 
   it("an Open Inference Protocol client", async () => {

@@ -1,5 +1,4 @@
-import type { HttpCall, StreamError } from "@hoopish/protocol";
-import { type FrameHeaders, TunnelErrorCode, trailersSchema } from "@hoopish/protocol";
+import { type FrameHeaders, type HttpCall, type StreamError, TunnelErrorCode, trailersSchema } from "@hoopish/protocol";
 import type { StreamHandler, StreamResetError, TunnelStream } from "@hoopish/tunnel";
 import type { Dispatcher } from "undici";
 import type { AppliedCredential } from "../credential/credential.ts";
@@ -7,7 +6,8 @@ import { CredentialError } from "../credential/secret-source.ts";
 import { codeOf } from "../error-code.ts";
 import { RequestBody } from "./body.ts";
 import { type AnswerFields, answerHeaders, requestHeaders, requestPath, requestTrailers } from "./headers.ts";
-import type { Upstream, UpstreamClient, UpstreamHandler } from "./upstream.ts";
+import type { Waiter } from "./slots.ts";
+import type { Upstream, UpstreamClient, UpstreamHandler, UpstreamRequest } from "./upstream.ts";
 import { upstreamError } from "./upstream-error.ts";
 
 /** What an exchange tells of itself; it tells `over` exactly once. */
@@ -21,20 +21,23 @@ export type Outcome =
   | { readonly kind: "cancelled"; readonly detail: string };
 
 /**
- * collecting: the body is arriving and nothing has gone out · asking: the call is on its way to the model server ·
- * answering: the answer's head has been sent on · over: nothing more happens, whatever still arrives.
+ * collecting: the body is arriving and nothing has gone out · waiting: for one of the connection's slots · asking: the
+ * call is on its way to the model server · answering: the answer's head has been sent on · over: nothing more happens,
+ * whatever still arrives. A slot is held while asking and answering.
  */
-type Phase = "collecting" | "asking" | "answering" | "over";
+type Phase = "collecting" | "waiting" | "asking" | "answering" | "over";
 
-/** A body of known length up to this is sent in one piece when all of it is there. Below the tunnel's first credit. */
+/** A body of known length up to this is held until all of it is there, and sent in one piece. Bytes. */
 const WHOLE_BYTES = 64 * 1024;
 const MAX_TIMER_MS = 0x7fff_ffff;
 
 /**
  * One call: a stream of the tunnel on one side, a request of undici's on the other. It is the handler of both, so that
  * a call costs one object, and it ends both whichever of them ends first.
+ *
+ * Longer than most files: what each side may do in each phase of a call reads best as one.
  */
-export class Exchange implements StreamHandler, UpstreamHandler {
+export class Exchange implements StreamHandler, UpstreamHandler, Waiter {
   readonly call: HttpCall;
   readonly upstream: Upstream;
   readonly startedMs: number = performance.now();
@@ -47,7 +50,7 @@ export class Exchange implements StreamHandler, UpstreamHandler {
   #body: RequestBody | undefined;
   #bodyBytes = 0;
   /** Set while a body of unknown length waits for the end of the tick, which often brings the rest. */
-  #askScheduled = false;
+  #goScheduled = false;
   /** It went, or goes, out by the way that can end with trailers; the call must have announced them. */
   #carriesTrailers = false;
   #credential: AppliedCredential | undefined;
@@ -78,12 +81,12 @@ export class Exchange implements StreamHandler, UpstreamHandler {
     this.#body.push(chunk);
     if (this.#phase !== "collecting") return;
     if (length !== undefined && length <= WHOLE_BYTES) {
-      // It is held whole in any case, so the credit may go back; the last chunk's is not needed any more.
+      // It is held whole in any case, so its credit goes back; the last chunk's is of no use to anybody any more.
       if (this.#bodyBytes < length) this.#stream.consumed(chunk.length);
-    } else if (!this.#askScheduled) {
-      this.#askScheduled = true;
+    } else if (!this.#goScheduled) {
+      this.#goScheduled = true;
       queueMicrotask(() => {
-        if (this.#phase === "collecting") this.#ask();
+        if (this.#phase === "collecting") this.#go();
       });
     }
   }
@@ -100,7 +103,7 @@ export class Exchange implements StreamHandler, UpstreamHandler {
       return;
     }
     this.#body?.end();
-    if (this.#phase === "collecting") this.#ask();
+    if (this.#phase === "collecting") this.#go();
   }
 
   /** False: they cannot be read, or the request has gone out by a way that cannot carry them. */
@@ -111,7 +114,7 @@ export class Exchange implements StreamHandler, UpstreamHandler {
     if (list.length === 0) return true;
     this.#body ??= new RequestBody(this.#stream);
     this.#body.trailers = list;
-    return this.#phase === "collecting" || this.#carriesTrailers;
+    return this.#phase === "collecting" || this.#phase === "waiting" || this.#carriesTrailers;
   }
 
   onReset(error: StreamResetError): void {
@@ -131,7 +134,12 @@ export class Exchange implements StreamHandler, UpstreamHandler {
 
   // --- to the model server ---
 
-  #ask(): void {
+  #go(): void {
+    if (this.upstream.slots.take(this)) this.onSlot();
+    else this.#phase = "waiting";
+  }
+
+  onSlot(): void {
     this.#phase = "asking";
     let credential: AppliedCredential | Promise<AppliedCredential> | undefined;
     try {
@@ -164,19 +172,14 @@ export class Exchange implements StreamHandler, UpstreamHandler {
       this.#fail(BAD_TRAILERS, "trailers");
       return;
     }
-    const options = { path, method: call.method, headers: list, body: null as unknown as Buffer };
+    const request: UpstreamRequest = { path, method: call.method, headers: list, body: body ?? null };
     if (this.#carriesTrailers) {
-      options.body = body as unknown as Buffer;
-      upstream.trailing.dispatch(options, this);
+      upstream.trailing.dispatch(request, this);
       return;
     }
-    if (body?.isComplete) {
-      options.body = body.take();
-    } else if (body !== undefined) {
-      if (call.length !== undefined) list.push("content-length", String(call.length));
-      options.body = body as unknown as Buffer;
-    }
-    upstream.pool.dispatch(options, this);
+    if (body?.isComplete) request.body = body.take();
+    else if (body !== undefined && call.length !== undefined) list.push("content-length", String(call.length));
+    upstream.pool.dispatch(request, this);
   }
 
   // --- from the model server, through undici ---
@@ -238,8 +241,12 @@ export class Exchange implements StreamHandler, UpstreamHandler {
   }
 
   #finish(outcome: Outcome): void {
+    const { slots } = this.upstream;
+    const phase = this.#phase;
     this.#phase = "over";
     clearTimeout(this.#timer);
+    if (phase === "waiting") slots.leave(this);
+    else if (phase !== "collecting") slots.giveBack();
     this.upstream.calls -= 1;
     this.#events.over(this, outcome);
   }

@@ -56,6 +56,10 @@ describe("before the answer", () => {
     ["a header without a name", "HTTP/1.1 200 OK\r\n: x\r\n\r\n"],
     ["a bad chunk size", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", true],
     ["a status over 599", "HTTP/1.1 999 OK\r\ncontent-length: 0\r\n\r\n"],
+    [
+      "both a length and chunks",
+      "HTTP/1.1 200 OK\r\ncontent-length: 9\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
+    ],
     ["two content lengths", "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab"],
     [
       "a switch of protocols that nobody asked for",

@@ -84,14 +84,11 @@ export type AnswerFields = Readonly<Record<string, string | string[] | undefined
 /** An answer's headers (or trailers) as they go to the server, with the credential blotted out where it is echoed. */
 export function answerHeaders(fields: AnswerFields, credential: AppliedCredential | undefined): HeaderList {
   const list: string[] = [];
-  const push = (name: string, value: string): void => {
-    list.push(name, credential?.isEchoedIn(value) === true ? CREDENTIAL_MARK : value);
-  };
   for (const name of Object.keys(fields)) {
     const value = fields[name];
     if (value === undefined || HOP_BY_HOP.has(name)) continue;
-    if (typeof value === "string") push(name, value);
-    else for (const one of value) push(name, one);
+    if (typeof value === "string") list.push(name, cleared(value, credential));
+    else for (const one of value) list.push(name, cleared(one, credential));
   }
   const { connection } = fields;
   if (connection !== undefined && connection !== "keep-alive" && connection !== "close") {
@@ -99,6 +96,10 @@ export function answerHeaders(fields: AnswerFields, credential: AppliedCredentia
     if (named !== undefined) dropNamed(list, named);
   }
   return list;
+}
+
+function cleared(value: string, credential: AppliedCredential | undefined): string {
+  return credential?.isEchoedIn(value) === true ? CREDENTIAL_MARK : value;
 }
 
 function addNamed(named: string[] | undefined, value: string): string[] | undefined {

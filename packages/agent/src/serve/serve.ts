@@ -94,14 +94,15 @@ function whyRefused(call: HttpCall, upstream: Upstream): StreamError | undefined
 }
 
 function report(log: Log, { call, startedMs }: Exchange, outcome: Outcome): void {
-  const ms = Math.round(performance.now() - startedMs);
-  const facts = { call: call.call, connection: call.connection, ms };
+  // What ends well is the rule, and the log is seldom asked for it.
+  if (outcome.kind !== "failed" && !log.isLevelEnabled("debug")) return;
+  const facts = { call: call.call, connection: call.connection, ms: Math.round(performance.now() - startedMs) };
   switch (outcome.kind) {
     case "answered":
-      if (log.isLevelEnabled("debug")) log.debug({ ...facts, status: outcome.status }, "answered");
+      log.debug({ ...facts, status: outcome.status }, "answered");
       return;
     case "cancelled":
-      if (log.isLevelEnabled("debug")) log.debug({ ...facts, detail: outcome.detail }, "cancelled");
+      log.debug({ ...facts, detail: outcome.detail }, "cancelled");
       return;
     case "failed":
       log.warn({ ...facts, code: outcome.error.code, detail: outcome.detail }, outcome.error.message);

@@ -2,7 +2,9 @@ import type { Socket } from "node:net";
 import { type buildConnector, Client, type Dispatcher, Pool } from "undici";
 import type { ConnectionConfig } from "../config/config.ts";
 import { type Credential, createCredential } from "../credential/credential.ts";
+import type { RequestBody } from "./body.ts";
 import { createConnector } from "./connector.ts";
+import { Slots } from "./slots.ts";
 import { createTrailingDispatcher } from "./trailing-request.ts";
 
 /** A call that goes out learns on which client, because only the client knows how its socket ended. */
@@ -10,9 +12,18 @@ export interface UpstreamHandler extends Dispatcher.DispatchHandler {
   client: UpstreamClient | undefined;
 }
 
+export interface UpstreamRequest {
+  readonly path: string;
+  readonly method: string;
+  /** name, value, name, value … */
+  readonly headers: string[];
+  /** A body that is iterated has its length among the headers, or is chunked. */
+  body: Buffer | RequestBody | null;
+}
+
 /** Sends calls to one origin. */
 export interface CallDispatcher {
-  dispatch(options: Dispatcher.DispatchOptions, handler: UpstreamHandler): unknown;
+  dispatch(request: UpstreamRequest, handler: UpstreamHandler): unknown;
 }
 
 /** One configured model endpoint with its sockets, its credential and its count of calls. */
@@ -23,7 +34,9 @@ export interface Upstream {
   readonly pool: CallDispatcher;
   /** For requests with trailers, which undici does not send. */
   readonly trailing: CallDispatcher;
-  /** Calls begun and not over. */
+  /** As many as there may be sockets. */
+  readonly slots: Slots;
+  /** Calls begun and not over, those that wait for a slot among them. */
   calls: number;
   close(): Promise<void>;
 }
@@ -45,8 +58,10 @@ export function createUpstream(config: ConnectionConfig, env: Readonly<Record<st
   return {
     config,
     credential: config.credential && createCredential(config.credential, env),
-    pool,
+    // undici iterates any async iterable; its types know only streams.
+    pool: pool as unknown as CallDispatcher,
     trailing: createTrailingDispatcher(config.target.origin, connect),
+    slots: new Slots(config.pool.connections),
     calls: 0,
     close: () => pool.destroy(),
   };

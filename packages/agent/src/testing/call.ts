@@ -20,7 +20,7 @@ export interface CallOptions {
   readonly timeoutMs?: number;
   /** Leaves the request's direction open: the test writes to `stream` itself. */
   readonly keepOpen?: boolean;
-  /** Reads nothing of the answer's body: no credit goes back. */
+  /** Gives no credit back for the answer's body until `take()`. */
   readonly stall?: boolean;
 }
 
@@ -36,6 +36,8 @@ export interface TestCall {
   readonly head: Promise<void>;
   /** The answer has ended one way or the other. */
   readonly done: Promise<void>;
+  /** Gives credit for what has come and for what comes from now on. */
+  take(): void;
 }
 
 export function open(tunnel: Tunnel, options: CallOptions = {}): TestCall {
@@ -51,6 +53,7 @@ export function open(tunnel: Tunnel, options: CallOptions = {}): TestCall {
     ...(length === null ? {} : { length }),
     timeoutMs: options.timeoutMs ?? 10_000,
   };
+  let stalled = options.stall === true;
   const head = Promise.withResolvers<void>();
   const done = Promise.withResolvers<void>();
   const finish = (): void => {
@@ -66,7 +69,7 @@ export function open(tunnel: Tunnel, options: CallOptions = {}): TestCall {
       },
       onData(chunk, it) {
         call.chunks.push(chunk);
-        if (!options.stall) it.consumed(chunk.length);
+        if (!stalled) it.consumed(chunk.length);
       },
       onEnd(trailers) {
         call.trailers = trailers?.trailers as HeaderList | undefined;
@@ -89,6 +92,10 @@ export function open(tunnel: Tunnel, options: CallOptions = {}): TestCall {
     reset: undefined,
     head: head.promise,
     done: done.promise,
+    take() {
+      stalled = false;
+      for (const chunk of call.chunks) stream.consumed(chunk.length);
+    },
   };
   return call;
 }

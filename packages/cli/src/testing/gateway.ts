@@ -13,6 +13,7 @@ import {
   sessionOpenSchema,
   TunnelErrorCode,
   tcpStreamSchema,
+  type Whoami,
 } from "@hoopish/protocol";
 import { attachUpgrade, type Tunnel, type TunnelStream, toDuplex, type UpgradeHandle } from "@hoopish/tunnel";
 

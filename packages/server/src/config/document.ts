@@ -19,7 +19,7 @@ export function parseYaml(text: string): YamlText {
   const document = parseDocument(text, {
     lineCounter: lines,
     prettyErrors: false,
-    schema: "yaml-1.1",
+    schema: "core",
     merge: false,
     resolveKnownTags: false,
     stringKeys: true,

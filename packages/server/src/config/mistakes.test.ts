@@ -151,6 +151,35 @@ describe("one mistake", () => {
       ["8:15: identity.issuers[0].issuer: write a URL such as https://login.bank.example, with no user name in it"],
     ],
     [
+      "a URL with a tab in it, which the parser would leave out",
+      changed("https://login.bank.example", '"https://login.bank\\t.example"'),
+      ["8:15: identity.issuers[0].issuer: write a URL such as https://login.bank.example, with no user name in it"],
+    ],
+    [
+      "a URL with backslashes, which the parser would turn round",
+      changed("https://login.bank.example", "https:\\\\login.bank.example"),
+      ["8:15: identity.issuers[0].issuer: write a URL such as https://login.bank.example, with no user name in it"],
+    ],
+    [
+      "keys over plain http",
+      changed("      audience: hoopish\n", "      audience: hoopish\n      jwksUri: http://login.bank.example/jwks\n"),
+      [
+        "11:16: identity.issuers[0].jwksUri: must be https: whoever stands on the way could give keys of his own (http is for this machine only)",
+      ],
+    ],
+    [
+      "a request of gigabytes",
+      changed("requestBytes: 4MiB", "requestBytes: 2GiB"),
+      ["23:29: connections[0].limits.requestBytes: write a size from 1B to 1GiB, such as 512KiB or 4MiB"],
+    ],
+    [
+      "a connection without a name may be the one that a rule names",
+      changed("name: model-x\n    agent", "agent"),
+      [
+        '19:5: connections[0].name: "name" is missing: write a name for the connection: letters, digits, ".", "_" and "-", at most 63, a letter or digit first',
+      ],
+    ],
+    [
       "no clientId for people",
       changed(/ {6}clientId:.*\n/, ""),
       ['8:7: identity.issuers[0].clientId: "clientId" is missing: the client id with which the CLI signs people in'],

@@ -103,6 +103,17 @@ describe("substitution", () => {
     );
   });
 
+  it("a name that every object has is no variable, and a file of any size is no value", () => {
+    const text = changed("clientId: hoopish-cli", "clientId: ${env:constructor}").replace(
+      "audience: hoopish",
+      "audience: ${file:big}",
+    );
+    expect(mistakes(text, worldOf({ ...TLS, "/etc/h/big": "x".repeat(65_537) }))).toEqual([
+      "9:17: identity.issuers[0].clientId: the environment variable constructor is not set",
+      '10:17: identity.issuers[0].audience: the file "big" is larger than 64 KiB',
+    ]);
+  });
+
   it("keys are not substituted", () => {
     expect(mistakes(changed("roles: { admin:", 'roles: { "${env:N}":'), world)).toEqual([
       '17:10: roles["${env:N}"]: there is no key "${env:N}"; known here: admin, auditor',

@@ -15,16 +15,16 @@ interface PathStream {
   readonly firstMs: number[];
   /** From the model server to the client, an event each. */
   readonly delayMs: number[];
-  /** Events that arrived only after the next one had been made, of those that were 60 ms apart. */
-  waited: number;
-  spaced: number;
+  /** Events that arrived only after the next one had been made: how often, by their place in the stream. */
+  readonly waited: number[];
+  spacedRounds: number;
   lost: number;
 }
 
 /** One stream at a time: how much later than directly do the first and every other event arrive? */
 export async function streamFigure(bench: Bench): Promise<FigureResult> {
   const measured = new Map<Path, PathStream>(
-    bench.paths.map((path) => [path, { firstMs: [], delayMs: [], waited: 0, spaced: 0, lost: 0 }]),
+    bench.paths.map((path) => [path, { firstMs: [], delayMs: [], waited: [], spacedRounds: 0, lost: 0 }]),
   );
   const endpoints = bench.paths.map(({ timed }) => timed);
   // Connections open, code warm.
@@ -45,10 +45,17 @@ export async function streamFigure(bench: Bench): Promise<FigureResult> {
 
 async function spacedStream(bench: Bench, path: Path, into: PathStream): Promise<void> {
   const done: PacedDone = await bench.clock.run("paced", { ...path.timed, ...SPACED });
-  into.waited += done.waited;
-  into.spaced += SPACED.tokens;
+  for (const place of done.waited) into.waited[place] = (into.waited[place] ?? 0) + 1;
+  into.spacedRounds += 1;
   into.lost += done.lost;
 }
+
+/**
+ * Places whose event came too late in most rounds. A relay that holds an event until the next one comes does so every
+ * time; a machine that was busy with something else for 60 ms does it now and then, anywhere.
+ */
+const waiting = (of: PathStream): number =>
+  Object.values(of.waited).filter((rounds) => rounds > of.spacedRounds / 2).length;
 
 function report(measured: ReadonlyMap<Path, PathStream>): FigureResult {
   const direct = [...measured].find(([{ name }]) => name === "direct")?.[1];
@@ -64,12 +71,12 @@ function report(measured: ReadonlyMap<Path, PathStream>): FigureResult {
       short(quantile(late, 0.99)),
       short(median(of.delayMs)),
       short(quantile(of.delayMs, 0.99)),
-      `${of.waited} of ${of.spaced}`,
+      `${sum(Object.values(of.waited))} of ${SPACED.tokens * of.spacedRounds}`,
     ]);
     if (name !== "hoopish") continue;
     if (direct !== undefined)
       goals.push(atMost("first SSE event later than direct, median", median(late), MAX_ADDED_MS, "ms"));
-    goals.push(atMost("events that waited for the next one", of.waited, 0, ""));
+    goals.push(atMost("places in a stream whose event waits for the next one", waiting(of), 0, ""));
   }
   const lost = sum([...measured.values()].map((of) => of.lost));
   return {

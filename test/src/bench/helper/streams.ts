@@ -26,8 +26,8 @@ export type PacedAsk = StreamAsk;
 export interface PacedDone {
   /** From the tap to the client, an event each, milliseconds. */
   readonly delayMs: readonly number[];
-  /** Events that arrived only after the next one had left the model server. */
-  readonly waited: number;
+  /** Places of the events that arrived only after the next one had left the model server. */
+  readonly waited: readonly number[];
   /** Events that left the model server and did not arrive. */
   readonly lost: number;
   readonly events: number;
@@ -40,9 +40,10 @@ export async function paced(ask: PacedAsk): Promise<PacedDone> {
   const sent = stamped();
   const delayMs = eventMs.slice(0, sent.length).map((at, event) => at - (sent[event] ?? Number.NaN));
   // The last two events leave at once after the last token: there is no time between them to wait for.
-  const waited = eventMs
-    .slice(0, ask.tokens)
-    .filter((at, event) => at >= (sent[event + 1] ?? Number.POSITIVE_INFINITY)).length;
+  const waited = eventMs.flatMap((at, event) => {
+    const next = sent[event + 1] ?? Number.POSITIVE_INFINITY;
+    return event < ask.tokens && at >= next ? [event] : [];
+  });
   const lost = whole ? Math.max(0, eventsOf(ask.tokens) - eventMs.length) : eventsOf(ask.tokens) - eventMs.length || 1;
   return { delayMs, waited, lost, events: eventMs.length };
 }

@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Program, run } from "../../world/program.ts";
-import { type Connected, type ReadyEvent, World } from "../../world/world.ts";
+import { World } from "../../world/world.ts";
 import { childrenOf, commandLine } from "../proc.ts";
 import type { Model, Path } from "./path.ts";
 
@@ -79,16 +79,18 @@ interface Ports {
   readonly origins: ReadonlyMap<string, string>;
 }
 
-/** One `hoopish connect` with all connections: one process and one tunnel, so that what shares them is seen to. */
+/**
+ * One `hoopish connect` with all connections: one process and one tunnel, so that what shares them is seen to. Quiet, as
+ * `ssh -N` is: with --json the bench would have to read an event a call, on the cores that it measures.
+ */
 async function connectAll(world: World, nodeArgs: readonly string[]): Promise<Ports> {
-  const [first, ...others] = NAMES;
-  const connected: Connected = await world.connect("scientist", first, others, { nodeArgs });
-  const cli = connected.program;
-  const origins = new Map<string, string>();
-  for (const name of NAMES) {
-    const ready = await cli.event<ReadyEvent>(({ event, connection }) => event === "ready" && connection === name);
-    origins.set(name, new URL(ready.url).origin);
-  }
+  const args = ["connect", ...NAMES, "--port", "0", "--quiet"];
+  const cli = world.keep(run("hoopish", args, { nodeArgs, env: world.env("scientist") }));
+  const origins = await cli.until(() => {
+    const said = [...cli.stdout.matchAll(/^(\S+) is at (http:\S+)/gm)];
+    const ready = new Map(said.map(([, name = "", url = ""]) => [name, new URL(url).origin]));
+    return ready.size === NAMES.length ? ready : undefined;
+  });
   return { cli, origins };
 }
 

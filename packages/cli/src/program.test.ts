@@ -1,0 +1,86 @@
+import type { Command } from "commander";
+import { describe, expect, it } from "vitest";
+import { buildProgram } from "./program.ts";
+import { runCli } from "./testing/world.ts";
+
+const program = buildProgram({ writeOut: () => {}, writeErr: () => {}, columns: 100 }, undefined, () => {});
+const all = (command: Command): Command[] => [command, ...command.commands.flatMap(all)];
+const pathOf = (command: Command): string =>
+  command.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name();
+
+it("has the commands of this version, and no others", () => {
+  expect(all(program).map(pathOf)).toEqual([
+    "hoopish",
+    "hoopish login",
+    "hoopish logout",
+    "hoopish whoami",
+    "hoopish connections",
+    "hoopish connect",
+    "hoopish sessions",
+    "hoopish sessions list",
+    "hoopish sessions show",
+    "hoopish sessions kill",
+    "hoopish audit",
+    "hoopish audit list",
+    "hoopish audit show",
+    "hoopish audit export",
+    "hoopish agent",
+    "hoopish agent enroll",
+    "hoopish agent list",
+    "hoopish agent revoke",
+    "hoopish server",
+    "hoopish doctor",
+    "hoopish completion",
+  ]);
+});
+
+describe("--help", () => {
+  it.each(
+    all(program)
+      .map(pathOf)
+      .filter((path) => path !== "hoopish server"),
+  )("%s: says what it does, the global options, and an example", async (path) => {
+    const { code, stdout, stderr } = await runCli([...path.split(" ").slice(1), "--help"]);
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(stdout).toMatch(/^Usage: hoopish/);
+    for (const option of ["--json", "--server <url>", "--config-dir <dir>", "--quiet", "--help"]) {
+      expect(stdout).toContain(option);
+    }
+    expect(stdout).toMatch(/Examples?:\n {2}\$ (TOKEN=\$\(|eval "\$\()?hoopish /);
+  });
+});
+
+describe("mistakes in the command line", () => {
+  it.each([
+    [["conect"], "unknown command 'conect'", "Did you mean connect?"],
+    [["audit", "list", "--sinse", "1h"], "unknown option '--sinse'", "Did you mean --since?"],
+    [["audit", "export"], "required option '--since <time>' not specified", "hoopish --help"],
+    [["connect"], "missing required argument 'name'", "hoopish --help"],
+    [["sessions", "show", "ses_1"], '"ses_1" is not a session\'s id', "ses_"],
+    [["audit", "show", "../../x"], '"../../x" is not a call\'s id', "call_"],
+    [["audit", "list", "--since", "yesterday"], '"yesterday" is not a time', "24h"],
+    [["agent", "enroll", "Edge 1"], "is not an agent's name", "edge-1"],
+    [["agent", "enroll", "edge-1", "--ttl", "2h"], "not between 30s and 1h", "15m"],
+    [["whoami", "--", "x"], "only connect takes a command", "connect"],
+    [["connect", "a", "a", "--port", "0"], "a is named twice", ""],
+  ])("%j exits with 3", async (argv, message, hint) => {
+    const env = { HOOPISH_SERVER: "http://127.0.0.1:9", HOOPISH_TOKEN: "t" };
+    const text = await runCli(argv, { env });
+    expect(text.code).toBe(3);
+    expect(text.stdout).toBe("");
+    expect(text.stderr).toMatch(/^hoopish: .*\n {2}try: .*\n$/s);
+    const json = await runCli(["--json", ...argv], { env });
+    const { error } = JSON.parse(json.stderr);
+    expect(error).toMatchObject({
+      code: "usage",
+      message: expect.stringContaining(message),
+      hint: expect.stringContaining(hint),
+    });
+  });
+
+  it("prints the help of a group without a word", async () => {
+    const { code, stderr } = await runCli(["audit"]);
+    expect(code).toBe(3);
+    expect(stderr).toMatch(/^Usage: hoopish audit/);
+  });
+});
