@@ -85,6 +85,7 @@ const TABLE: readonly Row[] = [
       `${S}/agents`,
       `${S}/config`,
       `${S}/entry/bearer.ts`,
+      `${S}/entry/refusals.ts`,
       `${S}/evidence`,
       `${S}/identity`,
       `${S}/policy`,

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { ReconnectOptions, ReconnectState, Tunnel } from "@hoopish/tunnel";
 import { loadAgentKey } from "./agent-key.ts";
 import type { AgentConfig } from "./config/config.ts";
@@ -18,7 +19,7 @@ export interface AgentPorts {
   readonly onState?: (state: AgentState) => void;
 }
 
-/** `connecting` covers the first dial and every later one; `refused` only ends with `stopOnRefusal`. */
+/** `connecting`: each dial. `waiting`: before the next one. `stopped`: closed, or refused with `stopOnRefusal`. */
 export type AgentState =
   | { readonly kind: "connecting" }
   | { readonly kind: "connected" }
@@ -89,11 +90,8 @@ export function startAgent(config: AgentConfig, ports: AgentPorts): RunningAgent
     async close(drainMs = config.drainMs) {
       loop.stop();
       await serving.close(drainMs);
-      const flushed = new AbortController();
-      const late = setTimeout(() => flushed.abort(), FLUSH_MS);
       const closed = Promise.all([...tunnels].map((tunnel) => tunnel.closed));
-      await Promise.race([closed, new Promise((resolve) => flushed.signal.addEventListener("abort", resolve))]);
-      clearTimeout(late);
+      await Promise.race([closed, sleep(FLUSH_MS, undefined, { ref: false })]);
       for (const tunnel of tunnels) tunnel.close(1001, "the agent is stopping");
       await loop.stopped;
     },

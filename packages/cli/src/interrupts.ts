@@ -4,6 +4,11 @@ const SIGNAL_NUMBERS: Readonly<Record<StopSignal, number>> = { SIGHUP: 1, SIGINT
 
 /** How long a command may tidy up after the first signal: closing sessions, or keeping a token just refreshed. */
 const GRACE_MS = 3_000;
+/**
+ * A signal that comes again so soon is the same one: under npx and other launchers Ctrl-C reaches us from the terminal
+ * and from the launcher, which passes it on. No person is that quick.
+ */
+const ECHO_MS = 500;
 
 export type Stop = { readonly by: StopSignal } | { readonly by: "pipe" };
 
@@ -18,6 +23,7 @@ export class Interrupts {
   readonly #world: World;
   readonly #release: () => void;
   #stop: Stop | undefined;
+  #sinceMs = 0;
   #owner: ((signal: StopSignal) => void) | undefined;
 
   constructor(world: World) {
@@ -64,9 +70,9 @@ export class Interrupts {
 
   #receive(signal: StopSignal): void {
     if (this.#owner !== undefined) this.#owner(signal);
+    else if (this.#stop === undefined) this.#begin({ by: signal });
     // The second one: the person does not want to wait for the tidying.
-    else if (this.#stop !== undefined) this.#world.exit(stopExitCode({ by: signal }));
-    else this.#begin({ by: signal });
+    else if (performance.now() - this.#sinceMs > ECHO_MS) this.#world.exit(stopExitCode({ by: signal }));
   }
 
   readonly #onStdoutError = (error: NodeJS.ErrnoException): void => {
@@ -76,6 +82,7 @@ export class Interrupts {
   #begin(stop: Stop): void {
     if (this.#stop !== undefined) return;
     this.#stop = stop;
+    this.#sinceMs = performance.now();
     this.#controller.abort(new DOMException(`stopped by ${stop.by}`, "AbortError"));
   }
 }

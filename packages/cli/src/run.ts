@@ -1,7 +1,7 @@
 import { Context } from "./context.ts";
 import type { GlobalOptions } from "./globals.ts";
 import { Interrupts, stopExitCode } from "./interrupts.ts";
-import type { Chosen } from "./program.ts";
+import type { Chosen } from "./program-parts.ts";
 import { reportError, toReportable } from "./report.ts";
 import { AGENT_WORDS } from "./words.ts";
 import type { World } from "./world.ts";

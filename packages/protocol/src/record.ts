@@ -53,7 +53,8 @@ export interface RecordBodies {
   "server.stopped": { reason: string };
   "policy.loaded": { policy: string; rules: number };
   "auth.login": { expires: string; client?: string };
-  "auth.refused": { reason: string; code: ErrorCode; client?: string };
+  /** `count`: how many this one record stands for, when they came faster than they are recorded one by one. */
+  "auth.refused": { reason: string; code: ErrorCode; client?: string; count?: number };
   "session.open": {
     connection: string;
     rule: string;

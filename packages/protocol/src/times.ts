@@ -25,11 +25,17 @@ export function parseTimeMs(text: string, nowMs: number): number {
   if (/^\d+(ms|s|m|h|d|w|y)$/.test(text.trim())) return nowMs - parseDurationMs(text);
   if (/^\d{4}-\d{2}-\d{2}([Tt ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?([Zz]|[+-]\d{2}:\d{2}))?$/.test(text.trim())) {
     const ms = Date.parse(text.trim());
-    if (!Number.isNaN(ms)) return ms;
+    if (!Number.isNaN(ms) && isDay(text.trim().slice(0, 10))) return ms;
   }
   throw new HoopishError("usage", `"${text}" is not a time`, {
     hint: "write an age such as 24h or 7d, or RFC 3339 such as 2026-11-23T08:00:00Z",
   });
+}
+
+/** Date.parse takes 2026-02-30 for the 2nd of March; an auditor who mistypes a date must hear of it. */
+function isDay(day: string): boolean {
+  const ms = Date.parse(`${day}T00:00:00Z`);
+  return !Number.isNaN(ms) && new Date(ms).toISOString().startsWith(day);
 }
 
 const SIZE_BYTES: Readonly<Record<string, number>> = {

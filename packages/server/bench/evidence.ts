@@ -23,7 +23,14 @@ interface Caller {
 
 const callers = (count: number): Caller[] =>
   Array.from({ length: count }, (_, i) => ({
-    actor: { sub: `00u${i}`, iss: ISSUER, name: `user${i % 200}@bank.example`, groups_hash: HASH, kind: "human", amr: ["mfa"] },
+    actor: {
+      sub: `00u${i}`,
+      iss: ISSUER,
+      name: `user${i % 200}@bank.example`,
+      groups_hash: HASH,
+      kind: "human",
+      amr: ["mfa"],
+    },
     session: newSessionId(),
     connection: `model-${i % 10}`,
   }));
@@ -98,7 +105,8 @@ async function measured(work: () => Promise<void>): Promise<Cost> {
 
 const open = (name: string): Promise<SqliteStore> =>
   openSqliteStore({ path: name === ":memory:" ? name : join(folder, `${name}.db`), replica: "bench-1" });
-const at = (sorted: readonly number[], share: number): number => sorted[Math.floor((sorted.length - 1) * share)] as number;
+const at = (sorted: readonly number[], share: number): number =>
+  sorted[Math.floor((sorted.length - 1) * share)] as number;
 const rss = (): string => `${(process.memoryUsage().rss / 1048576).toFixed(0)} MiB`;
 
 async function latency(): Promise<void> {
@@ -182,9 +190,18 @@ async function list(total: number): Promise<void> {
     );
   }
   const nowMs = Date.now();
-  out(`list      ${total} calls written in ${((performance.now() - start) / 1000).toFixed(0)} s, ` +
-      `file ${(statSync(join(folder, "list.db")).size / 1048576).toFixed(0)} MiB, RSS ${rss()}`);
-  const none = { sinceMs: undefined, untilMs: undefined, user: undefined, connection: undefined, session: undefined, verdict: undefined };
+  out(
+    `list      ${total} calls written in ${((performance.now() - start) / 1000).toFixed(0)} s, ` +
+      `file ${(statSync(join(folder, "list.db")).size / 1048576).toFixed(0)} MiB, RSS ${rss()}`,
+  );
+  const none = {
+    sinceMs: undefined,
+    untilMs: undefined,
+    user: undefined,
+    connection: undefined,
+    session: undefined,
+    verdict: undefined,
+  };
   const middle = nowMs - (performance.now() - start) / 2;
   const filters: Readonly<Record<string, Partial<CallFilter>>> = {
     everything: {},
@@ -214,7 +231,9 @@ async function list(total: number): Promise<void> {
       found += page.items.length;
     }
     times.sort((a, b) => a - b);
-    out(`list      ${name}: p50 ${at(times, 0.5).toFixed(1)} p95 ${at(times, 0.95).toFixed(1)} max ${at(times, 1).toFixed(1)} ms (${found} calls)`);
+    out(
+      `list      ${name}: p50 ${at(times, 0.5).toFixed(1)} p95 ${at(times, 0.95).toFixed(1)} max ${at(times, 1).toFixed(1)} ms (${found} calls)`,
+    );
   }
   await store.close();
 }
@@ -225,7 +244,8 @@ try {
   if (what === "all" || what === "latency") await latency();
   if (what === "calls") await calls(number(0, 32), number(1, 50_000));
   if (what === "memory") await calls(number(0, 32), number(1, 50_000), ":memory:");
-  if (what === "all") for (const concurrency of [1, 8, 32, 256]) await calls(concurrency, concurrency === 1 ? 5_000 : 50_000);
+  if (what === "all")
+    for (const concurrency of [1, 8, 32, 256]) await calls(concurrency, concurrency === 1 ? 5_000 : 50_000);
   if (what === "bulk") await bulk(number(0, 64), number(1, 512), number(2, 16));
   if (what === "all") {
     await bulk(64, 512, 16);

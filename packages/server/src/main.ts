@@ -7,11 +7,12 @@ import { openSqliteStore } from "./adapters/sqlite/store.ts";
 import { initConfig } from "./config/init.ts";
 import { checkConfig, loadConfig } from "./config/load.ts";
 import { configurationError } from "./config/mistake.ts";
-import { createIdentity } from "./identity/identity.ts";
 import { actorOf } from "./identity/actor.ts";
+import { createIdentity } from "./identity/identity.ts";
 import { type HoopishServer, startServer } from "./server.ts";
 
-const VERSION = (JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string }).version;
+const VERSION = (JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string })
+  .version;
 
 /** Composition root of `hoopish-server`: the only reader of argv, environment, clock and files. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -19,7 +20,10 @@ export async function main(argv: readonly string[]): Promise<void> {
     .description("The hoopish server: decides who may call which model, records every call, holds no credential.")
     .version(VERSION)
     .exitOverride()
-    .addHelpText("after", "\nExample:\n  hoopish-server init > server.yaml\n  hoopish-server start --config server.yaml");
+    .addHelpText(
+      "after",
+      "\nExample:\n  hoopish-server init > server.yaml\n  hoopish-server start --config server.yaml",
+    );
   program
     .command("start")
     .description("run until SIGTERM or SIGINT")
@@ -49,7 +53,10 @@ function exitCode(thrown: unknown, json: boolean): number {
   if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 3;
   const error = toHoopishError(thrown);
   if (json) process.stderr.write(`${JSON.stringify(error.toBody())}\n`);
-  else process.stderr.write(`hoopish-server: ${error.message}\n${error.hint === undefined ? "" : `  try: ${error.hint}\n`}`);
+  else
+    process.stderr.write(
+      `hoopish-server: ${error.message}\n${error.hint === undefined ? "" : `  try: ${error.hint}\n`}`,
+    );
   return error.shape.exit;
 }
 

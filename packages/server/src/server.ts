@@ -14,6 +14,7 @@ import type { Config } from "./config/config.ts";
 import { createConsole } from "./console/api.ts";
 import { authorizeAgent } from "./entry/agent-tunnel.ts";
 import { authorizeClient } from "./entry/client-tunnel.ts";
+import { Refusals } from "./entry/refusals.ts";
 import type { EvidenceLog, EvidenceReader } from "./evidence/port.ts";
 import type { ActorOf, Identity } from "./identity/principal.ts";
 import { compilePolicy } from "./policy/policy.ts";
@@ -61,6 +62,7 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
   const challenges = new Challenges(now);
   const enrolment = await Enrolment.load(ports.agents, now, origin);
   const sessions = new Sessions({ connections, policy: () => policy, log, actorOf: ports.actorOf, now });
+  const refusals = new Refusals(log, now);
   const inFlight = new Map<string, number>();
   const relay: RelayPorts = {
     policy: () => policy,
@@ -83,11 +85,12 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
     roster,
     enrolment,
     challenges,
+    refusals,
     draining: isDraining,
   });
   const listener = createListener(config);
   listener.on("request", getRequestListener(api.fetch));
-  const client = { ...ports, sessions, http, draining: isDraining };
+  const client = { ...ports, sessions, http, refusals, draining: isDraining };
   const agent = { challenges, enrolment, roster, log, origin, now, draining: isDraining, report };
   const tunnels = attachUpgrade(listener, {
     [CLIENT_TUNNEL_PATH]: (request) => authorizeClient(request, client),

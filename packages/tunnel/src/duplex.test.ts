@@ -231,6 +231,8 @@ describe("under node:http", () => {
     duplex.write("GET /last HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
     const answers = (await text(duplex)).match(/<[^>]+>/g);
     expect(answers).toEqual([...Array.from({ length: 20 }, (_, i) => `</${i}>`), "</last>"]);
+    duplex.end();
+    await vi.waitFor(() => expect(tunnel.acceptor.streamCount).toBe(0));
   });
 
   test("a client that leaves aborts the request at once", async () => {

@@ -13,7 +13,7 @@ const DEFAULT_PORTS: Readonly<Record<string, string>> = { "ws:": "80", "http:": 
  */
 export function proxyFor(url: string | URL, env: Readonly<Record<string, string | undefined>>): URL | undefined {
   const target = new URL(url);
-  const read = (name: string) => env[name.toLowerCase()] || env[name.toUpperCase()];
+  const read = (name: string) => env[name.toLowerCase()] || env[name.toUpperCase()] || undefined;
   if (isExempt(target, read("no_proxy") ?? "")) return undefined;
   const secure = target.protocol === "wss:" || target.protocol === "https:";
   const proxy = read(secure ? "https_proxy" : "http_proxy") ?? read("all_proxy");
@@ -31,7 +31,9 @@ function isExempt(target: URL, list: string): boolean {
     .filter((entry) => entry !== "")
     .some((entry) => {
       if (entry === "*") return true;
-      const [, name = "", entryPort] = /^(\[.*\]|[^:]*|[^[].*:.*:.*?)(?::(\d+))?$/.exec(entry) ?? [];
+      // An IPv6 address may stand bare, but with a port only in brackets.
+      const bare = entry.indexOf(":") !== entry.lastIndexOf(":") && !entry.startsWith("[");
+      const [, name = entry, entryPort] = (bare ? null : /^(\[[^\]]*\]|[^:]*)(?::(\d+))?$/.exec(entry)) ?? [];
       if (entryPort !== undefined && entryPort !== port) return false;
       const suffix = name.replace(/^\*?\.?/, "");
       return suffix !== "" && (host === suffix || host === `[${suffix}]` || host.endsWith(`.${suffix}`));

@@ -72,23 +72,24 @@ export function attachUpgrade(
   };
 
   const onUpgrade = async (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    const gone = new AbortController();
-    const onGone = () => gone.abort(new Error("the client has gone"));
-    socket.on("error", onGone);
-    socket.on("close", onGone);
+    // One controller for both ends of the wait, and no AbortSignal.any: a signal made of others can be collected unfired.
+    const wait = new AbortController();
+    const onGone = () => wait.abort(new Error("the client has gone"));
+    for (const event of ["error", "end", "close"]) socket.on(event, onGone);
+    const timer = setTimeout(() => wait.abort(TOO_SLOW), options.authorizeTimeoutMs ?? 15_000);
     try {
       const route = draining ? DRAINING : checkRequest(request, routes);
-      if (typeof route !== "function") return refuse(socket, route);
-      const timeout = AbortSignal.timeout(options.authorizeTimeoutMs ?? 15_000);
-      const decision = await decide(route, request, AbortSignal.any([gone.signal, timeout]));
-      if (gone.signal.aborted) return;
-      accept(request, socket, head, draining ? { reject: DRAINING } : decision);
+      const decision = typeof route === "function" ? await decide(route, request, wait.signal) : { reject: route };
+      // An upgraded socket is nobody's but ours: left half open it would stay for ever.
+      if (wait.signal.aborted && wait.signal.reason !== TOO_SLOW) socket.destroy();
+      else accept(request, socket, head, draining ? { reject: DRAINING } : decision);
     } catch (error) {
       refuse(socket, rejection(500, "internal", "the upgrade could not be handled"));
       if (options.onRouteError === undefined) throw error;
       options.onRouteError(error);
     } finally {
-      socket.off("close", onGone);
+      clearTimeout(timer);
+      for (const event of ["end", "close"]) socket.off(event, onGone);
     }
   };
   server.on("upgrade", onUpgrade);
@@ -104,6 +105,7 @@ export function attachUpgrade(
   return { tunnels, drain, close };
 }
 
+const TOO_SLOW = rejection(503, "unreachable", "the authorisation took too long");
 const DRAINING = rejection(503, "server_draining", "the server is stopping", { "retry-after": "1" });
 
 /** The route, once the request is known to be one that a tunnel could come of. */
@@ -126,8 +128,7 @@ function checkRequest(
 
 async function decide(route: UpgradeRoute, request: IncomingMessage, signal: AbortSignal): Promise<UpgradeDecision> {
   const aborted = new Promise<UpgradeDecision>((resolve) => {
-    const late = { reject: rejection(503, "unreachable", "the authorisation took too long") };
-    signal.addEventListener("abort", () => resolve(late), { once: true });
+    signal.addEventListener("abort", () => resolve({ reject: TOO_SLOW }), { once: true });
   });
   return Promise.race([route(request, signal), aborted]);
 }

@@ -1,6 +1,7 @@
 import { closeSync, fdatasyncSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
-import { arch, cpus, loadavg, release, totalmem } from "node:os";
+import { arch, cpus, release, totalmem } from "node:os";
 import { join } from "node:path";
+import { machineCpuMs, ownCpuMs } from "./proc.ts";
 import { median } from "./stats.ts";
 
 /** What the figures depend on beside the programs. */
@@ -13,8 +14,6 @@ export interface Machine {
   readonly node: string;
   /** Median time of a 4 KiB write with fdatasync on the disk that holds the log. */
   readonly fdatasyncMs: number;
-  /** Programs that wanted to run, averaged over the minute before the run. Above 0.5: others were at work too. */
-  readonly loadBefore: number;
   readonly commit: string;
 }
 
@@ -27,7 +26,6 @@ export function machineFacts(dir: string): Machine {
     kernel: `${process.platform} ${release()} ${arch()}`,
     node: process.version,
     fdatasyncMs: fdatasyncMs(join(dir, "fdatasync")),
-    loadBefore: Math.round((loadavg()[0] ?? 0) * 100) / 100,
     commit: commit(),
   };
 }
@@ -45,6 +43,17 @@ function fdatasyncMs(file: string): number {
   closeSync(fd);
   rmSync(file);
   return Math.round(median(times) * 100) / 100;
+}
+
+/** Measures from now on what share of the machine's CPU other programs take: figures of a busy machine are noise. */
+export function watchOthers(): () => number {
+  const now = () => ({ ms: performance.now(), machine: machineCpuMs(), own: ownCpuMs() });
+  const begin = now();
+  return () => {
+    const end = now();
+    const others = end.machine - begin.machine - (end.own - begin.own);
+    return Math.max(0, others / ((end.ms - begin.ms) * cpus().length));
+  };
 }
 
 /** The commit that is checked out, without running git. */

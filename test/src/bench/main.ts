@@ -8,11 +8,11 @@ import { requestsFigure } from "./figures/requests.ts";
 import { streamFigure } from "./figures/stream.ts";
 import { streamsFigure } from "./figures/streams.ts";
 import { Lifetime } from "./lifetime.ts";
-import { type Machine, machineFacts } from "./machine.ts";
+import { type Machine, machineFacts, watchOthers } from "./machine.ts";
 import { type BenchOptions, type FigureName, HELP, readOptions } from "./options.ts";
 import { printProfiles } from "./profile.ts";
 import type { FigureResult } from "./result.ts";
-import { goalsTable, machineTable, renderTable } from "./table.ts";
+import { goalsTable, machineTable, type RunFacts, renderTable } from "./table.ts";
 
 /** In the order in which they run: memory while the programs are fresh, what disturbs most at the end. */
 const RUN: Readonly<Record<FigureName, (bench: Bench) => Promise<FigureResult>>> = {
@@ -56,6 +56,7 @@ async function measure(options: BenchOptions, lifetime: Lifetime): Promise<numbe
   const start = performance.now();
   mkdirSync(SCRATCH, { recursive: true });
   const machine = machineFacts(SCRATCH);
+  const othersShare = watchOthers();
   const bench = await openBench(options, lifetime);
   const results: FigureResult[] = [];
   const broken: string[] = [];
@@ -77,17 +78,16 @@ async function measure(options: BenchOptions, lifetime: Lifetime): Promise<numbe
   }
   const goals = results.flatMap((result) => result.goals);
   if (goals.length > 0) print(renderTable(goalsTable(goals)));
-  const took = performance.now() - start;
-  print(renderTable(machineTable(machine, took, bench.leftOut)));
+  const facts: RunFacts = { tookMs: performance.now() - start, othersCpu: othersShare(), leftOut: bench.leftOut };
+  print(renderTable(machineTable(machine, facts)));
   for (const what of broken) process.stderr.write(`bench: broken: ${what}\n`);
-  save(options, { machine, took, leftOut: bench.leftOut, broken, results }, written.join("\n"));
+  save(options, { machine, facts, broken, results }, written.join("\n"));
   return broken.length === 0 ? 0 : 1;
 }
 
 interface Saved {
   readonly machine: Machine;
-  readonly took: number;
-  readonly leftOut: readonly string[];
+  readonly facts: RunFacts;
   readonly broken: readonly string[];
   readonly results: readonly FigureResult[];
 }

@@ -34,6 +34,7 @@ export const HELP: string = `Measures hoopish beside other ways to a model serve
   --paths NAME,…    paths: ${PATHS.join(", ")}
   --rounds N        rounds of the requests and stream figures, default 5
   --seconds N       length of one requests-a-second measurement, default 1.2
+  --connections N,… keep-alive connections of the requests figure, default 1,32,128
   --quick           fewer and shorter rounds, 64 MiB instead of 256: under 90 s
   --json FILE       write everything that was measured, every round
   --markdown FILE   write the tables as they are printed
@@ -55,6 +56,7 @@ export function readOptions(argv: readonly string[]): BenchOptions | "help" {
       paths: { type: "string" },
       rounds: { type: "string" },
       seconds: { type: "string" },
+      connections: { type: "string" },
       quick: { type: "boolean", default: false },
       json: { type: "string" },
       markdown: { type: "string" },
@@ -69,7 +71,7 @@ export function readOptions(argv: readonly string[]): BenchOptions | "help" {
     paths: names("--paths", values.paths, PATHS),
     rounds: positive("--rounds", values.rounds, quick ? 3 : 5),
     seconds: positive("--seconds", values.seconds, quick ? 0.4 : 1.2),
-    connections: quick ? [1, 32] : [1, 32, 128],
+    connections: counts(values.connections, quick ? [1, 32] : [1, 32, 128]),
     bulkBytes: (quick ? 64 : 256) * MIB,
     bulkRounds: quick ? 2 : 3,
     streamSeconds: quick ? 2 : 4,
@@ -87,6 +89,10 @@ function names<T extends string>(option: string, given: string | undefined, know
   if (strange !== undefined) throw new Error(`${option}: "${strange}" is not one of ${known.join(", ")}`);
   // In the order of the list, so that a run reads the same however it was asked for.
   return known.filter((name) => wanted.includes(name));
+}
+
+function counts(given: string | undefined, otherwise: readonly number[]): readonly number[] {
+  return given === undefined ? otherwise : given.split(",").map((count) => positive("--connections", count, 1));
 }
 
 function positive(option: string, given: string | undefined, otherwise: number): number {

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { sum } from "./stats.ts";
 
 /** What Linux says of processes (proc_pid_stat(5), proc_pid_status(5)). Elsewhere these figures are left out. */
 export const procAvailable: boolean = process.platform === "linux";
@@ -15,16 +16,31 @@ function read(path: string): string {
   }
 }
 
+/** utime, stime, and those of children that have ended and were waited for: cutime, cstime. */
+function times(pid: number): readonly number[] {
+  const stat = read(`/proc/${pid}/stat`);
+  // The second field is the program's name and may hold anything, so count from its closing bracket.
+  return stat
+    .slice(stat.lastIndexOf(")") + 2)
+    .split(" ")
+    .slice(11, 15)
+    .map(Number);
+}
+
 /** User and system time of all threads of the processes so far, milliseconds. */
-export function cpuMs(pids: readonly number[]): number {
-  let ticks = 0;
-  for (const pid of pids) {
-    const stat = read(`/proc/${pid}/stat`);
-    // The second field is the program's name and may hold anything, so count from its closing bracket.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    ticks += Number(fields[11] ?? 0) + Number(fields[12] ?? 0);
-  }
-  return ticks * MS_A_TICK;
+export const cpuMs = (pids: readonly number[]): number =>
+  MS_A_TICK * sum(pids.map((pid) => sum(times(pid).slice(0, 2))));
+
+/** The same of this process and all that it has started, ended or not. */
+export function ownCpuMs(): number {
+  return MS_A_TICK * sum([process.pid, ...descendants(process.pid)].map((pid) => sum(times(pid))));
+}
+
+/** What all programs of the machine together have used since it was started, milliseconds (proc_stat(5)). */
+export function machineCpuMs(): number {
+  const [user = 0, nice = 0, system = 0, _idle, _iowait, irq = 0, softirq = 0, steal = 0] =
+    /^cpu +(.*)$/m.exec(read("/proc/stat"))?.[1]?.split(" ").map(Number) ?? [];
+  return MS_A_TICK * (user + nice + system + irq + softirq + steal);
 }
 
 /** Resident memory of the processes, MiB. */
@@ -45,6 +61,11 @@ export function childrenOf(pid: number): number[] {
   return threads.flatMap((thread) =>
     read(`/proc/${pid}/task/${thread}/children`).split(" ").filter(Boolean).map(Number),
   );
+}
+
+/** Children, their children, and so on. */
+export function descendants(pid: number): number[] {
+  return childrenOf(pid).flatMap((child) => [child, ...descendants(child)]);
 }
 
 /** Program and arguments, separated by spaces. */

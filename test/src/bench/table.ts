@@ -32,7 +32,15 @@ export function goalsTable(goals: readonly Goal[]): Table {
   };
 }
 
-export function machineTable(machine: Machine, took: number, leftOut: readonly string[]): Table {
+/** What is known only at the run's end. */
+export interface RunFacts {
+  readonly tookMs: number;
+  /** Share of all cores that other programs used meanwhile. */
+  readonly othersCpu: number;
+  readonly leftOut: readonly string[];
+}
+
+export function machineTable(machine: Machine, { tookMs, othersCpu, leftOut }: RunFacts): Table {
   return {
     title: "The run",
     head: ["fact", "value"],
@@ -44,8 +52,8 @@ export function machineTable(machine: Machine, took: number, leftOut: readonly s
       ["system", machine.kernel],
       ["Node", machine.node],
       ["fdatasync of 4 KiB", `${machine.fdatasyncMs} ms`],
-      ["load average before", String(machine.loadBefore)],
-      ["took", `${Math.round(took / 1000)} s`],
+      ["CPU used by other programs", `${Math.round(100 * othersCpu)} %`],
+      ["took", `${Math.round(tookMs / 1000)} s`],
       ["left out", leftOut.join("; ") || "nothing"],
     ],
   };

@@ -176,7 +176,7 @@ export class World {
   - name: ${id}
     target: ${this.modelUrl}
     credential: { header: Authorization, value: "Bearer \${env:MODEL_CREDENTIAL}" }`;
-    return `server: ws://127.0.0.1:${this.serverPort}\nname: ${name}\nkeyFile: ${name}.key\nconnections:${["chat", "credit", "raw"].map(connection).join("")}\n`;
+    return `server: ws://127.0.0.1:${this.serverPort}\nname: ${name}\nkeyFile: ${name}.key\nconnections:${["chat", "credit", "raw", "small"].map(connection).join("")}\n`;
   }
 
   #serverYaml(): string {

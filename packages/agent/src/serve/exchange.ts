@@ -5,9 +5,10 @@ import type { AppliedCredential } from "../credential/credential.ts";
 import { CredentialError } from "../credential/secret-source.ts";
 import { codeOf } from "../error-code.ts";
 import { RequestBody } from "./body.ts";
+import type { Carrier, UpstreamHandler, UpstreamRequest } from "./dispatcher.ts";
 import { type AnswerFields, answerHeaders, requestHeaders, requestPath, requestTrailers } from "./headers.ts";
 import type { Waiter } from "./slots.ts";
-import type { Upstream, UpstreamClient, UpstreamHandler, UpstreamRequest } from "./upstream.ts";
+import type { Upstream } from "./upstream.ts";
 import { upstreamError } from "./upstream-error.ts";
 
 /** What an exchange tells of itself; it tells `over` exactly once. */
@@ -41,7 +42,7 @@ export class Exchange implements StreamHandler, UpstreamHandler, Waiter {
   readonly call: HttpCall;
   readonly upstream: Upstream;
   readonly startedMs: number = performance.now();
-  client: UpstreamClient | undefined = undefined;
+  carrier: Carrier | undefined = undefined;
 
   readonly #stream: TunnelStream;
   readonly #events: ExchangeEvents;
@@ -209,7 +210,7 @@ export class Exchange implements StreamHandler, UpstreamHandler, Waiter {
 
   onResponseEnd(_: Dispatcher.DispatchController, trailers: AnswerFields): void {
     if (this.#phase !== "answering") return;
-    if (this.#endsWithConnection && this.client?.socketBroke) {
+    if (this.#endsWithConnection && this.carrier?.socketBroke) {
       this.#fail(CUT_OFF, "socket broke");
       return;
     }

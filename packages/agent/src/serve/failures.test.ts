@@ -1,8 +1,9 @@
 import type { Socket } from "node:net";
 import { type HeaderList, TunnelErrorCode } from "@hoopish/protocol";
+import type { Tunnel } from "@hoopish/tunnel";
 import { afterEach, describe, expect, it } from "vitest";
 import type { ConnectionConfig } from "../config/config.ts";
-import { answered, open, send, until } from "../testing/call.ts";
+import { type Answered, answered, open, send, until } from "../testing/call.ts";
 import { connectionTo, openPair, type TunnelPair } from "../testing/tunnel-pair.ts";
 import { httpUpstream, rawUpstream, saying, type TestUpstream } from "../testing/upstreams.ts";
 
@@ -135,6 +136,45 @@ describe("after the answer has begun", () => {
     const answer = await send(server, { timeoutMs: 80 });
     expect(answer.body.toString()).toBe("begun");
     expect(answer.reset?.reason).toMatch(/^upstream_timeout: /);
+    await until("the socket is closed", () => noConnections(upstream));
+  });
+});
+
+describe("a request with trailers, which goes another way,", () => {
+  async function sendTrailing(server: Tunnel, headers: HeaderList = []): Promise<Answered> {
+    const call = open(server, { method: "POST", headers: ["trailer", "x-sum", ...headers], keepOpen: true });
+    call.stream.write(Buffer.from("some bytes"));
+    call.stream.endWithTrailers({ trailers: ["x-sum", "42"] });
+    await call.done;
+    return answered(call);
+  }
+
+  it("fails as others do when it cannot be sent", async () => {
+    const gone = await rawUpstream(never);
+    await gone.close();
+    const { server, serving } = await pairTo(gone);
+    expect((await sendTrailing(server)).error?.message).toBe("the model server refuses connections");
+    expect((await sendTrailing(server, ["x", "a\r\nb"])).error?.code).toBe("bad_request");
+    expect(serving.inFlight).toBe(0);
+  });
+
+  it.each<[string, string, (socket: Socket) => void]>([
+    ["is cut off", "content-length: 100\r\n\r\npart", (socket) => void socket.end()],
+    ["is reset", "connection: close\r\n\r\npart", reset],
+  ])("is not whole when its answer %s", async (_, head, end) => {
+    const upstream = await keep(saying(`HTTP/1.1 200 OK\r\n${head}`, (socket) => void setTimeout(end, 20, socket)));
+    const { server } = await pairTo(upstream);
+    const answer = await sendTrailing(server);
+    expect(answer).toMatchObject({ status: 200, body: Buffer.from("part"), reset: { origin: "remote" } });
+  });
+
+  it("is cancelled as others are", async () => {
+    const upstream = await keep(httpUpstream((_, response) => void response.write("begun")));
+    const { server } = await pairTo(upstream);
+    const call = open(server, { method: "POST", headers: ["trailer", "x-sum"], keepOpen: true });
+    call.stream.write(Buffer.from("some bytes"));
+    await call.head;
+    call.stream.reset(TunnelErrorCode.CANCEL);
     await until("the socket is closed", () => noConnections(upstream));
   });
 });

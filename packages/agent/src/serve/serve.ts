@@ -1,6 +1,7 @@
 import type { HttpCall, StreamError } from "@hoopish/protocol";
 import type { TunnelStream } from "@hoopish/tunnel";
 import type { ConnectionConfig } from "../config/config.ts";
+import { codeOf } from "../error-code.ts";
 import type { Log } from "../log.ts";
 import { Exchange, type ExchangeEvents, type Outcome } from "./exchange.ts";
 import { readCall, whyNotCarried } from "./read-call.ts";
@@ -28,13 +29,13 @@ export interface Serving {
 export function createServing({ connections, env, log }: ServeOptions): Serving {
   const upstreams = new Map(connections.map((config) => [config.name, createUpstream(config, env)]));
   const exchanges = new Set<Exchange>();
-  let onIdle: (() => void) | undefined;
+  const onIdle = new Set<() => void>();
 
   const events: ExchangeEvents = {
     over(exchange, outcome) {
       exchanges.delete(exchange);
       report(log, exchange, outcome);
-      if (exchanges.size === 0) onIdle?.();
+      if (exchanges.size === 0) for (const resolve of onIdle) resolve();
     },
   };
 
@@ -61,10 +62,7 @@ export function createServing({ connections, env, log }: ServeOptions): Serving 
     },
 
     onHandlerError(error, stream) {
-      log.error(
-        { error: error instanceof Error ? error.stack : String(error) },
-        "a call was lost to a bug in the agent",
-      );
+      log.error({ error: codeOf(error), at: placeOf(error) }, "a call was lost to a bug in the agent");
       if (stream.handler instanceof Exchange) stream.handler.abort(BUG);
     },
 
@@ -74,12 +72,12 @@ export function createServing({ connections, env, log }: ServeOptions): Serving 
 
     async close(drainMs) {
       if (exchanges.size > 0) {
-        const idle = new Promise<void>((resolve) => {
-          onIdle = resolve;
-        });
-        const timer = setTimeout(() => onIdle?.(), drainMs);
+        const { promise: idle, resolve } = Promise.withResolvers<void>();
+        onIdle.add(resolve);
+        const timer = setTimeout(resolve, drainMs);
         await idle;
         clearTimeout(timer);
+        onIdle.delete(resolve);
       }
       for (const exchange of [...exchanges]) exchange.abort(STOPPING);
       await Promise.all([...upstreams.values()].map((upstream) => upstream.close()));
@@ -107,6 +105,11 @@ function report(log: Log, { call, startedMs }: Exchange, outcome: Outcome): void
     case "failed":
       log.warn({ ...facts, code: outcome.error.code, detail: outcome.detail }, outcome.error.message);
   }
+}
+
+/** Where an error was thrown; its message stays out of the log, because nobody knows what a bug quotes. */
+function placeOf(error: unknown): string | undefined {
+  return error instanceof Error ? /^ {4}at .*$/m.exec(error.stack ?? "")?.[0].trim() : undefined;
 }
 
 const UNREADABLE: StreamError = { code: "bad_request", message: "the agent cannot read this stream as a call" };

@@ -15,7 +15,8 @@ function waiter(onSlot: () => void = () => {}): Waiter & { calls: number } {
 it("hands slots out in the order of asking, and none to who has left", () => {
   const slots = new Slots(1);
   const order: string[] = [];
-  const [a, b, c] = ["a", "b", "c"].map((name) => waiter(() => order.push(name))) as [Waiter, Waiter, Waiter];
+  const named = (name: string): Waiter => waiter(() => order.push(name));
+  const [a, b, c] = [named("a"), named("b"), named("c")];
   expect([slots.take(waiter()), slots.take(a), slots.take(b), slots.take(c)]).toEqual([true, false, false, false]);
   slots.leave(b);
   slots.giveBack();

@@ -2,7 +2,7 @@ import { type ClientRequest, type IncomingMessage, request } from "node:http";
 import type { Duplex } from "node:stream";
 import type { buildConnector, Dispatcher } from "undici";
 import { RequestBody } from "./body.ts";
-import type { CallDispatcher, UpstreamHandler } from "./upstream.ts";
+import type { CallDispatcher, Carrier, UpstreamHandler, UpstreamRequest } from "./dispatcher.ts";
 
 /**
  * Sends requests that end with trailers, which undici cannot, through node:http: chunked, on a socket of their own.
@@ -12,26 +12,18 @@ export function createTrailingDispatcher(origin: string, connect: buildConnector
   const { protocol, host, hostname, port } = new URL(origin);
   const to = { protocol, host, hostname: hostname.replace(/^\[(.*)\]$/, "$1"), port };
   return {
-    dispatch(options, handler) {
+    dispatch(call, handler) {
       try {
         const message = request({
-          method: options.method,
-          path: options.path,
-          headers: [
-            "host",
-            host,
-            "connection",
-            "close",
-            "transfer-encoding",
-            "chunked",
-            ...(options.headers as string[]),
-          ],
+          method: call.method,
+          path: call.path,
+          headers: ["host", host, "connection", "close", "transfer-encoding", "chunked", ...call.headers],
           createConnection: (_, created) => {
             connect(to, (error, socket) => created(error, socket as Duplex));
             return undefined;
           },
         });
-        carry(message, options, handler);
+        carry(message, call.body, handler);
       } catch (error) {
         // node:http refuses a name or value that HTTP cannot carry; undici's code for the same.
         handler.onResponseError?.(NOT_STARTED, Object.assign(error as Error, { code: "UND_ERR_INVALID_ARG" }));
@@ -50,8 +42,9 @@ const NOT_STARTED: Dispatcher.DispatchController = {
   resume: () => {},
 };
 
-function carry(message: ClientRequest, options: Dispatcher.DispatchOptions, handler: UpstreamHandler): void {
+function carry(message: ClientRequest, body: UpstreamRequest["body"], handler: UpstreamHandler): void {
   const controller = new MessageController(message);
+  handler.carrier = controller;
   let over = false;
   const fail = (error: Error): void => {
     if (over) return;
@@ -74,10 +67,10 @@ function carry(message: ClientRequest, options: Dispatcher.DispatchOptions, hand
     });
   });
   handler.onRequestStart?.(controller, null);
-  send(message, options.body as RequestBody | Buffer | null).catch(fail);
+  send(message, body).catch(fail);
 }
 
-async function send(message: ClientRequest, body: RequestBody | Buffer | null): Promise<void> {
+async function send(message: ClientRequest, body: UpstreamRequest["body"]): Promise<void> {
   if (body instanceof RequestBody) {
     for await (const chunk of body) {
       if (!message.write(chunk)) await drained(message);
@@ -110,11 +103,14 @@ function fields(raw: readonly string[]): Record<string, string | string[]> {
   return Object.fromEntries(byName);
 }
 
-class MessageController implements Dispatcher.DispatchController {
+class MessageController implements Dispatcher.DispatchController, Carrier {
   readonly #message: ClientRequest;
   answer: IncomingMessage | undefined = undefined;
   constructor(message: ClientRequest) {
     this.#message = message;
+  }
+  get socketBroke(): boolean {
+    return this.#message.socket?.errored != null;
   }
   get aborted(): boolean {
     return this.#message.destroyed;

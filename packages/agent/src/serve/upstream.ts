@@ -2,29 +2,10 @@ import type { Socket } from "node:net";
 import { type buildConnector, Client, type Dispatcher, Pool } from "undici";
 import type { ConnectionConfig } from "../config/config.ts";
 import { type Credential, createCredential } from "../credential/credential.ts";
-import type { RequestBody } from "./body.ts";
 import { createConnector } from "./connector.ts";
+import type { CallDispatcher, Carrier, UpstreamHandler } from "./dispatcher.ts";
 import { Slots } from "./slots.ts";
 import { createTrailingDispatcher } from "./trailing-request.ts";
-
-/** A call that goes out learns on which client, because only the client knows how its socket ended. */
-export interface UpstreamHandler extends Dispatcher.DispatchHandler {
-  client: UpstreamClient | undefined;
-}
-
-export interface UpstreamRequest {
-  readonly path: string;
-  readonly method: string;
-  /** name, value, name, value … */
-  readonly headers: string[];
-  /** A body that is iterated has its length among the headers, or is chunked. */
-  body: Buffer | RequestBody | null;
-}
-
-/** Sends calls to one origin. */
-export interface CallDispatcher {
-  dispatch(request: UpstreamRequest, handler: UpstreamHandler): unknown;
-}
 
 /** One configured model endpoint with its sockets, its credential and its count of calls. */
 export interface Upstream {
@@ -68,7 +49,7 @@ export function createUpstream(config: ConnectionConfig, env: Readonly<Record<st
 }
 
 /** undici's client, which also tells whether its socket broke. */
-export class UpstreamClient extends Client {
+class UpstreamClient extends Client implements Carrier {
   readonly #current: { socket: Socket | undefined };
 
   constructor(origin: URL, options: Client.Options, connect: buildConnector.connector) {
@@ -85,7 +66,7 @@ export class UpstreamClient extends Client {
   }
 
   override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-    (handler as UpstreamHandler).client = this;
+    (handler as UpstreamHandler).carrier = this;
     return super.dispatch(options, handler);
   }
 

@@ -28,7 +28,7 @@ export async function enrollAgent(context: Context, name: string, ttl: string): 
   const server = await context.server();
   context.output.show({ ...token, server }, (safe) => {
     context.output.note(`A token for one agent named ${safe.name}, good once and until ${formatTime(safe.expiresAt)}.`);
-    context.output.note(`Give it to hoopish-agent where the agent runs; the server is ${safe.server}.`);
+    context.output.note(`Give it to \`hoopish-agent join\` where the agent runs; the server is ${safe.server}.`);
     // Alone on stdout: `TOKEN=$(hoopish agent enroll edge-1)`.
     return [safe.token];
   });

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { request as httpRequest } from "node:http";
 import { createServer, connect as netConnect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { CLI_CLIENT_ID, startIdp } from "@hoopish/fixtures";
 import { TunnelErrorCode } from "@hoopish/protocol";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { ReadyEvent } from "../connect/events.ts";
@@ -357,6 +358,52 @@ describe("the token", () => {
     await world.stdout.event((e) => e.event === "sign_in_ending");
     expect(await done).toBe(4);
   });
+});
+
+describe("a sign-in", () => {
+  it("is renewed in-band again and again without cutting a stream; when it cannot be, the command ends with 4", async () => {
+    const idp = await startIdp({ accessTokenTtlSeconds: 5, deviceIntervalSeconds: 1 });
+    const issuer = {
+      issuer: idp.issuer,
+      clientId: CLI_CLIENT_ID,
+      audience: "hoopish",
+      scopes: ["openid", "offline_access"],
+      flows: ["device" as const],
+    };
+    await restartGateway({ discovery: { issuers: [issuer], insecureStorage: true } });
+    const configDir = tempDir();
+    const signIn = createWorld({ configDir });
+    const signedIn = run(signIn, ["login", "--server", gateway.url, "--json"]);
+    const { user_code } = await signIn.stdout.event<{ user_code: string }>(({ event }) => event === "device_code");
+    await idp.approveDevice(user_code, "scientist@bank.example");
+    expect(await signedIn).toBe(0);
+
+    const { world, done, ready: event } = await ready([], { HOOPISH_TOKEN: "", HOOPISH_CONFIG_DIR: configDir });
+    let stream: import("node:stream").Duplex | undefined;
+    gateway.onTcp = (opened) => {
+      stream = opened;
+      opened.resume();
+    };
+    const long = raw(event.port, head(event.port));
+    await expect.poll(() => gateway.renewals.length, { timeout: 12_000 }).toBeGreaterThanOrEqual(2);
+    expect(new Set(gateway.renewals).size).toBe(gateway.renewals.length);
+    expect(stream?.destroyed).toBe(false);
+    expect(gateway.tunnels).toHaveLength(1);
+
+    idp.removeAccount("scientist@bank.example");
+    await world.stdout.event((e) => e.event === "sign_in_ending");
+    expect(await done).toBe(4);
+    expect(JSON.parse(world.stderr.text).error).toMatchObject({ code: "unauthenticated", hint: "hoopish login" });
+    await long.over;
+    await idp.close();
+  }, 30_000);
+});
+
+it("says that it cannot carry what is not HTTP", async () => {
+  gateway.protocol = "postgres";
+  const { world, done } = start(["model-x", "--port", "0"]);
+  expect(await done).toBe(3);
+  expect(world.stderr.text).toContain("speaks postgres");
 });
 
 describe("-- CMD", () => {

@@ -1,16 +1,15 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { HoopishError, type SessionEvent, type SessionInfo } from "@hoopish/protocol";
+import { HoopishError } from "@hoopish/protocol";
 import { runChild } from "../child.ts";
 import { FrontDoor } from "../connect/front-door.ts";
-import { Keeper } from "../connect/keeper.ts";
 import { Link } from "../connect/link.ts";
+import { OpenConnection } from "../connect/open-connection.ts";
 import { choosePorts } from "../connect/ports.ts";
 import { keepSignedIn } from "../connect/renewal.ts";
-import { createReporter, type Reporter } from "../connect/reporter.ts";
-import { baseUrl, childEnv, curlLine, type Endpoint, endpointEnv } from "../connect/usage.ts";
+import { createReporter } from "../connect/reporter.ts";
+import { childEnv, endpointEnv } from "../connect/usage.ts";
 import type { Context } from "../context.ts";
-import { VERSION } from "../version.ts";
 
 export interface ConnectOptions {
   readonly port?: number;
@@ -45,8 +44,10 @@ export async function connect(
     },
   });
   const key = options.requireKey ? `hoopish_${randomBytes(24).toString("base64url")}` : undefined;
+  const { reason, ticket } = options;
   const connections = doors.map(
-    ({ name, door }) => new OpenConnection(context, name, door, link, reporter, options, key, stopped),
+    ({ name, door }) =>
+      new OpenConnection({ context, name, door, link, reporter, reason, ticket, key, signal: stopped }),
   );
   try {
     const renewal = keepSignedIn({
@@ -107,77 +108,6 @@ async function openDoors(names: readonly string[], ports: readonly number[]): Pr
 async function untilAllEnded(connections: readonly OpenConnection[]): Promise<never> {
   const results = await Promise.allSettled(connections.map((connection) => connection.run()));
   throw results.find((result) => result.status === "rejected")?.reason;
-}
-
-/** One of the connections of this command: door, session, and what is told of it. */
-class OpenConnection {
-  /** Settles when the session is open for the first time, or was refused. */
-  readonly ready: Promise<Endpoint>;
-  readonly #keeper: Keeper;
-  readonly #door: FrontDoor;
-  #refuse: (error: unknown) => void = () => {};
-  #info: SessionInfo | undefined;
-  readonly #reporter: Reporter;
-
-  constructor(
-    context: Context,
-    name: string,
-    door: FrontDoor,
-    link: Link,
-    reporter: Reporter,
-    { reason, ticket }: ConnectOptions,
-    key: string | undefined,
-    signal: AbortSignal,
-  ) {
-    this.#reporter = reporter;
-    this.#door = door;
-    let settle: (endpoint: Endpoint) => void = () => {};
-    this.ready = new Promise((resolve, reject) => {
-      settle = resolve;
-      this.#refuse = reject;
-    });
-    const request = {
-      ":kind": "session.open" as const,
-      connection: name,
-      host: context.world.host,
-      client: `hoopish/${VERSION}`,
-      ...(reason !== undefined && { reason }),
-      ...(ticket !== undefined && { ticket }),
-    };
-    const onReady = (info: SessionInfo): void => {
-      this.#info = info;
-      const endpoint: Endpoint = { connection: name, api: info.api, port: door.port };
-      const { id: session, api, expiresAt } = info;
-      const url = baseUrl(endpoint);
-      const env = endpointEnv([endpoint], key);
-      const curl = curlLine(endpoint, key);
-      reporter.tell({ event: "ready", connection: name, session, url, port: door.port, env, api, expiresAt, curl });
-      settle(endpoint);
-    };
-    const onEvent = (info: SessionInfo, event: SessionEvent): void => {
-      if (event.event !== "draining") reporter.tell({ ...event, connection: name, session: info.id });
-    };
-    this.#keeper = new Keeper(link, request, { onReady, onEvent }, signal);
-    door.receive(this.#keeper, key === undefined ? {} : { key });
-  }
-
-  /** @throws HoopishError always, in the end: a session that ended for good is why the command ends */
-  async run(): Promise<never> {
-    const { code, reason } = await this.#keeper.run().catch((error: unknown) => {
-      this.#refuse(error);
-      throw error;
-    });
-    this.#door.close();
-    throw new HoopishError(code, `the session was ended: ${reason}`, {
-      hint: "hoopish connect opens a new one, if you may",
-    });
-  }
-
-  async close(): Promise<void> {
-    await this.#keeper.close();
-    if (this.#info === undefined) return;
-    this.#reporter.tell({ event: "closed", connection: this.#info.connection, session: this.#info.id });
-  }
 }
 
 /** Runs the child while the sessions last; when they end first, so does it. */

@@ -46,7 +46,8 @@ export class Board {
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#state = this.#next;
+    // A new object each time: it tells the view to draw, though only the clock may have moved.
+    this.#state = { ...this.#next };
     for (const listener of this.#listeners) listener();
   }
 }

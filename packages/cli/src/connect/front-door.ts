@@ -43,7 +43,7 @@ export class FrontDoor {
    * notebooks would go on sending to whoever has the old one
    */
   static async open(name: string, port: number): Promise<FrontDoor> {
-    const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: false });
+    const server = createServer({ allowHalfOpen: true, noDelay: true });
     server.maxConnections = MAX_SOCKETS;
     await new Promise<void>((resolve, reject) => {
       server.once("error", (error: NodeJS.ErrnoException) => reject(cannotListen(name, port, error)));

@@ -108,6 +108,7 @@ export class Keeper implements Interior {
     try {
       const session = await openSession(tunnel, { ...this.#request, ...(previous && { previous }) }, onEvent);
       info = session.info;
+      if (info.protocol !== "http") throw notCarried(session);
       return session;
     } catch (error) {
       const refused = error instanceof HoopishError && !(error.shape.retryable && previous !== undefined);
@@ -134,4 +135,12 @@ export class Keeper implements Interior {
     this.#waiters = [];
     for (const waiter of waiters) reason === undefined ? waiter.resolve() : waiter.reject(reason);
   }
+}
+
+/** What the guard cannot read it does not let in. */
+function notCarried({ info, close }: OpenSession): HoopishError {
+  close();
+  return new HoopishError("usage", `${info.connection} speaks ${info.protocol}, which this hoopish cannot carry`, {
+    hint: "install a newer hoopish",
+  });
 }

@@ -26,6 +26,7 @@ export class Link {
   readonly #loop: Reconnecting;
   readonly #options: LinkOptions;
   #everConnected = false;
+  #last: ReconnectState["kind"] | undefined;
   #fail: (error: HoopishError) => void = () => {};
   /** Rejects when there will be no tunnel any more; never resolves. */
   readonly failed: Promise<never>;
@@ -107,7 +108,10 @@ export class Link {
   }
 
   #onState(state: ReconnectState): void {
-    if (state.kind === "connecting" && this.#everConnected) {
+    const last = this.#last;
+    this.#last = state.kind;
+    // After a wait it was told already.
+    if (state.kind === "connecting" && last === "connected") {
       this.#options.onReconnecting(state.attempt, 0, "connecting to the server again");
     } else if (state.kind === "waiting" && this.#everConnected) {
       this.#options.onReconnecting(state.attempt, state.delayMs, state.error.message);

@@ -21,8 +21,11 @@ export function startView(board: Board, stdout: OutputStream, colour: boolean, n
     patchConsole: false,
     maxFps: 10,
   });
+  // "ends in …" goes on when nothing happens.
+  const clock = setInterval(() => board.flush(), 30_000);
   return {
     close: async () => {
+      clearInterval(clock);
       board.flush();
       view.unmount();
       await view.waitUntilExit();

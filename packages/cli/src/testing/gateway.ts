@@ -49,6 +49,8 @@ export class Gateway {
   onTcp: (stream: Duplex, raw: TunnelStream) => void;
   /** Dials are refused with 503 while this is true. */
   down = false;
+  /** Of the sessions that are opened from now on. */
+  protocol: "http" | "grpc" | "postgres" = "http";
   readonly #options: GatewayOptions;
   readonly #upgrade: UpgradeHandle;
 
@@ -178,7 +180,8 @@ export class Gateway {
     };
     this.sessions.push(session);
     const expiresAt = new Date(Date.now() + 8 * 3_600_000).toISOString();
-    const info = { id, connection: open.connection, protocol: "http", api: "openai", rule: "scientists", expiresAt };
+    const { protocol } = this;
+    const info = { id, connection: open.connection, protocol, api: "openai", rule: "scientists", expiresAt };
     stream.sendHeaders({ session: info });
   }
 }

@@ -1,7 +1,8 @@
 import { HoopishError, toHoopishError, type Whoami } from "@hoopish/protocol";
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
-import { bearerToken } from "../entry/bearer.ts";
+import { bearerToken, clientName } from "../entry/bearer.ts";
+import type { Principal } from "../identity/principal.ts";
 import { agentRoutes, enrolRoutes } from "./agents.ts";
 import { auditRoutes } from "./audit.ts";
 import { type ConsoleEnv, type ConsolePorts, callerOf } from "./context.ts";
@@ -35,7 +36,13 @@ export function createConsole(ports: ConsolePorts): Hono<ConsoleEnv> {
 
   // From here on nobody passes without a token.
   app.use("/api/v1/*", async (context, next) => {
-    const principal = await ports.identity.verify(bearerToken(context.req.header("authorization")));
+    let principal: Principal;
+    try {
+      principal = await ports.identity.verify(bearerToken(context.req.header("authorization")));
+    } catch (refused) {
+      await ports.refusals.record(refused, clientName(context.req.header("user-agent")));
+      throw refused;
+    }
     context.set("caller", callerOf(principal, ports));
     await next();
   });

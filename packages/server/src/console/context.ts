@@ -4,6 +4,7 @@ import type { Challenges } from "../agents/challenges.ts";
 import type { Enrolment } from "../agents/enrolment.ts";
 import type { Roster } from "../agents/roster.ts";
 import type { ConnectionConfig } from "../config/config.ts";
+import type { Refusals } from "../entry/refusals.ts";
 import type { EvidenceLog, EvidenceReader } from "../evidence/port.ts";
 import type { ActorOf, Identity, Principal } from "../identity/principal.ts";
 import { type RoleGroups, rolesOf } from "../identity/roles.ts";
@@ -23,6 +24,7 @@ export interface ConsolePorts {
   readonly enrolment: Enrolment;
   readonly challenges: Challenges;
   readonly log: EvidenceLog;
+  readonly refusals: Refusals;
   readonly reader: EvidenceReader;
   readonly actorOf: ActorOf;
   readonly now: () => number;

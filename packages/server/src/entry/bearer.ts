@@ -1,4 +1,3 @@
-import type { IncomingMessage } from "node:http";
 import { HoopishError } from "@hoopish/protocol";
 
 /** The token of an `authorization: Bearer …` header (RFC 6750 §2.1). @throws HoopishError unauthenticated */
@@ -18,6 +17,6 @@ export function rejection(error: HoopishError): {
 }
 
 /** `User-Agent` as a record may hold it. */
-export function clientName(request: IncomingMessage): string {
-  return (request.headers["user-agent"] ?? "unknown").slice(0, 200).toWellFormed();
+export function clientName(userAgent: string | undefined): string {
+  return (userAgent ?? "unknown").slice(0, 200).toWellFormed();
 }

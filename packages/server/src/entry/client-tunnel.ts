@@ -15,6 +15,7 @@ import type { HttpEntry } from "../protocols/http/http-entry.ts";
 import type { Session } from "../sessions/session.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import { bearerToken, clientName, rejection } from "./bearer.ts";
+import type { Refusals } from "./refusals.ts";
 
 /** REFUSED_STREAM and CANCEL of RFC 9113 §7. */
 const REFUSED_STREAM = 0x7;
@@ -25,6 +26,7 @@ export interface ClientTunnelPorts {
   readonly identity: Identity;
   readonly sessions: Sessions;
   readonly log: EvidenceLog;
+  readonly refusals: Refusals;
   readonly actorOf: ActorOf;
   readonly http: HttpEntry;
   readonly now: () => number;
@@ -34,7 +36,7 @@ export interface ClientTunnelPorts {
 
 /** A person's or a job's tunnel: who it is is settled once, before the upgrade, and again at each renewal. */
 export async function authorizeClient(request: IncomingMessage, ports: ClientTunnelPorts): Promise<UpgradeDecision> {
-  const client = clientName(request);
+  const client = clientName(request.headers["user-agent"]);
   try {
     if (ports.draining()) throw new HoopishError("server_draining", "the server is about to stop; try again");
     const principal = await ports.identity.verify(bearerToken(request.headers.authorization));
@@ -45,9 +47,7 @@ export async function authorizeClient(request: IncomingMessage, ports: ClientTun
   } catch (thrown) {
     const error = toHoopishError(thrown);
     if (error.code === "internal") ports.report(thrown);
-    await ports.log
-      .append([{ type: "auth.refused", reason: error.message, code: error.code, client }])
-      .catch(() => undefined);
+    await ports.refusals.record(error, client);
     return rejection(error);
   }
 }
@@ -148,7 +148,9 @@ class ClientTunnel {
 
   #end(session: Session, reason: string): void {
     this.#sessions.delete(session.id);
-    this.#ports.sessions.end(session, { reason, code: "session_closed" }).catch(this.#ports.report);
+    // A client that leaves because its time is over may be quicker than the sweep: the log says what was the cause.
+    const end = session.overdue(this.#ports.now()) ?? { reason, code: "session_closed" as const };
+    this.#ports.sessions.end(session, end).catch(this.#ports.report);
   }
 }
 

@@ -174,6 +174,7 @@ class GroupCommitLog implements WritableLog {
       // Some of these numbers may be durable: a new boot, so that none is ever used twice.
       this.#boot = randomUUID();
       this.#n = 0;
+      this.#open.clear();
     } else {
       for (const item of refused) this.#n -= item.leaves.length;
     }

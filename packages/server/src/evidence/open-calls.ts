@@ -1,4 +1,12 @@
-import { type CallId, HoopishError, PAYLOAD_FIELDS, type PayloadField, type RecordDraft } from "@hoopish/protocol";
+import {
+  type CallId,
+  HoopishError,
+  isCallId,
+  isSessionId,
+  PAYLOAD_FIELDS,
+  type PayloadField,
+  type RecordDraft,
+} from "@hoopish/protocol";
 import type { PayloadPiece } from "./port.ts";
 
 const FIELD_INDEX = Object.fromEntries(PAYLOAD_FIELDS.map((field, index) => [field, index])) as Record<
@@ -16,8 +24,6 @@ export interface Admission {
   readonly pieces: readonly PayloadPiece[];
 }
 
-const NOTHING: Admission = { opened: [], closed: [], pieces: [] };
-
 /**
  * The calls that are decided and not ended. Payload is taken for these only, in order and without a hole: a mistake in
  * one caller is refused here, alone, and not by the database together with everybody's batch.
@@ -27,34 +33,16 @@ export class OpenCalls {
 
   /** @throws HoopishError evidence_unavailable; nothing is changed then */
   admit(drafts: readonly RecordDraft[], pieces: readonly PayloadPiece[]): Admission {
-    if (pieces.length === 0 && drafts.every(({ type }) => !isCallRecord(type))) return NOTHING;
     const opened: CallId[] = [];
     const closed: [CallId, Sequence][] = [];
     let taken = 0;
     try {
-      for (const draft of drafts) {
-        if (draft.type !== "call.decided" || draft.call === undefined) continue;
-        if (this.#calls.has(draft.call)) throw refused(`${draft.call} is decided already`);
-        this.#calls.set(draft.call, new Array(PAYLOAD_FIELDS.length).fill(0));
-        opened.push(draft.call);
-      }
+      for (const draft of drafts) if (draft.type === "call.decided") opened.push(this.#decide(draft));
       for (const piece of pieces) {
-        const sequence = this.#calls.get(piece.call);
-        const field = FIELD_INDEX[piece.field];
-        if (sequence === undefined) throw refused(`${piece.call} is not open, its payload cannot be taken`);
-        if (sequence[field] !== piece.seq) {
-          throw refused(`${piece.call} ${piece.field}: piece ${piece.seq} where ${sequence[field]} is next`);
-        }
-        sequence[field] = piece.seq + 1;
+        this.#takePiece(piece);
         taken += 1;
       }
-      for (const draft of drafts) {
-        if (draft.type !== "call.answered" || draft.call === undefined) continue;
-        const sequence = this.#calls.get(draft.call);
-        if (sequence === undefined) throw refused(`${draft.call} is not open, so it cannot end`);
-        this.#calls.delete(draft.call);
-        closed.push([draft.call, sequence]);
-      }
+      for (const draft of drafts) if (ENDS.has(draft.type)) this.#end(draft, closed);
       return { opened, closed, pieces };
     } catch (error) {
       this.undo({ opened, closed, pieces: pieces.slice(0, taken) });
@@ -72,7 +60,39 @@ export class OpenCalls {
     }
     for (const call of opened) this.#calls.delete(call);
   }
+
+  /** Nothing is known of them any more: they take no more payload. */
+  clear(): void {
+    this.#calls.clear();
+  }
+
+  #decide({ call, session }: RecordDraft): CallId {
+    if (!isCallId(call)) throw refused(`"${call}" is not a call id`);
+    if (session !== undefined && !isSessionId(session)) throw refused(`"${session}" is not a session id`);
+    if (this.#calls.has(call)) throw refused(`${call} is decided already`);
+    this.#calls.set(call, new Array(PAYLOAD_FIELDS.length).fill(0));
+    return call;
+  }
+
+  #takePiece({ call, field, seq }: PayloadPiece): void {
+    const sequence = this.#calls.get(call);
+    const number = FIELD_INDEX[field];
+    if (sequence === undefined) throw refused(`${call} is not open, its payload cannot be taken`);
+    if (sequence[number] !== seq) throw refused(`${call} ${field}: piece ${seq} where ${sequence[number]} is next`);
+    sequence[number] = seq + 1;
+  }
+
+  #end({ type, call }: RecordDraft, closed: [CallId, Sequence][]): void {
+    const sequence = call === undefined ? undefined : this.#calls.get(call);
+    if (call !== undefined && sequence !== undefined) {
+      this.#calls.delete(call);
+      closed.push([call, sequence]);
+    } else if (type === "call.answered") {
+      throw refused(`${call} is not open, so it cannot end`);
+    }
+  }
 }
 
-const isCallRecord = (type: string): boolean => type === "call.decided" || type === "call.answered";
+/** call.interrupted also ends calls of an earlier process, which are not open here. */
+const ENDS: ReadonlySet<string> = new Set(["call.answered", "call.interrupted"]);
 const refused = (what: string): HoopishError => new HoopishError("evidence_unavailable", what);

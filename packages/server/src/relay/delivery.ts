@@ -127,16 +127,35 @@ export class Delivery implements UpstreamListener {
   fail(thrown: unknown): void {
     if (this.#state === "ended") return;
     const error = toHoopishError(thrown);
+    const outcome = outcomeOf(error.code);
+    // What the model server had said before it broke off was its answer, and is given; what policy cuts is not.
+    const rest = outcome === "upstream_failed" && this.#state === "answering" ? joined(this.#fresh) : NOTHING;
     this.#close();
     this.#upstream?.cancel(error.code);
-    if (!this.#begun && !this.#sink.headSent) {
+    if (!this.#begun && !this.#sink.headSent && rest.length === 0) {
       this.#settle.reject(error);
       return;
     }
-    // Cut first: what the client has is all that it gets, whether or not the end can still be recorded.
-    this.#sink.cut();
     const { resolve } = this.#settle;
-    this.#records.answered(NOTHING, this.#head?.status ?? 0, outcomeOf(error.code), error.code).then(resolve, resolve);
+    const recorded = this.#records.answered(rest, this.#head?.status ?? 0, outcome, error.code);
+    if (outcome !== "upstream_failed") {
+      // Cut first: what the client has is all that it gets, whether or not the end can still be recorded.
+      this.#sink.cut();
+      recorded.then(resolve, resolve);
+      return;
+    }
+    this.#finishing = true;
+    recorded.then(
+      () => {
+        if (rest.length > 0) this.#deliver(rest, 0);
+        this.#sink.cutSoon();
+        resolve();
+      },
+      () => {
+        this.#sink.cut();
+        resolve();
+      },
+    );
   }
 
   #checkedHead(answer: { readonly status: number; readonly headers: HeaderList }): AnswerHead {

@@ -41,6 +41,8 @@ export interface AnswerSink {
   refusal(error: HoopishError): { readonly head: AnswerHead; readonly body: Buffer };
   /** Cuts the client's connection, so that it can never take what it has for a complete answer. */
   cut(): void;
+  /** The same, once what was written has had time to leave: for an answer that broke off by itself. */
+  cutSoon(): void;
 }
 
 export interface AnswerHead {

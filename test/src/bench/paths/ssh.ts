@@ -1,6 +1,6 @@
 import { freePort } from "../../world/free-port.ts";
 import type { Program } from "../../world/program.ts";
-import { childrenOf } from "../proc.ts";
+import { descendants } from "../proc.ts";
 import { bearer, type Model, type Path } from "./path.ts";
 import { startSshd } from "./sshd.ts";
 
@@ -41,8 +41,4 @@ export async function sshPath(
       "ssh -R": [far.pid],
     }),
   };
-}
-
-function descendants(pid: number): number[] {
-  return childrenOf(pid).flatMap((child) => [child, ...descendants(child)]);
 }

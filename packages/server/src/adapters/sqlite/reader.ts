@@ -5,7 +5,7 @@ import type { CallFilter, Page, RecordedCall } from "../../evidence/port.ts";
 import type { LeftOpen } from "../../evidence/recovery.ts";
 import { callStory, findSession, listCalls, listPastSessions } from "./call-queries.ts";
 import { type ExportPosition, type ExportRange, exportBatch } from "./export-queries.ts";
-import { idBytes } from "./keys.ts";
+import { fieldNumber, idBytes, MAX_SEQ, payloadKey } from "./keys.ts";
 import { readPayload } from "./payload-queries.ts";
 import { Query } from "./query.ts";
 
@@ -100,8 +100,9 @@ export class Reader {
   #delivered(callKey: number): number {
     const row = this.#query.get<{ bytes: number }>(
       `SELECT coalesce(sum(length(bytes)), 0) AS bytes FROM payloads
-       WHERE key >= (?1 << 27) AND key < ((?1 + 1) << 27) AND (key >> 24) & 7 = 2`,
-      callKey,
+       WHERE key BETWEEN ? AND ?`,
+      payloadKey(callKey, fieldNumber("delivered"), 0),
+      payloadKey(callKey, fieldNumber("delivered"), MAX_SEQ),
     );
     return row?.bytes ?? 0;
   }

@@ -35,8 +35,10 @@ const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX calls_by_series ON calls (series);
   CREATE INDEX calls_by_session ON calls (session, verdict);
+  CREATE INDEX calls_open ON calls (key) WHERE ended IS NULL;
   CREATE TABLE sessions (key INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, user INTEGER NOT NULL, closed INTEGER) STRICT;
   CREATE INDEX sessions_by_user ON sessions (user);
+  CREATE INDEX sessions_open ON sessions (key) WHERE closed IS NULL;
   CREATE TABLE mentions (call BLOB NOT NULL, idx INTEGER NOT NULL, PRIMARY KEY (call, idx)) STRICT, WITHOUT ROWID;
   CREATE TABLE blocks (block INTEGER PRIMARY KEY, earliest INTEGER NOT NULL, latest INTEGER NOT NULL) STRICT;
 

@@ -43,11 +43,19 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Sqli
     await commits.settle();
     if (inMemory) return commits.thread.ask<T>(`reader.${method}`, ...args);
     reading ??= openThread("reader", options);
-    return (await reading).ask<T>(`reader.${method}`, ...args);
+    const thread = await reading.catch((error: unknown) => {
+      reading = undefined;
+      throw error;
+    });
+    if (thread.lost) reading = undefined;
+    return thread.ask<T>(`reader.${method}`, ...args);
   };
   const close = async (): Promise<void> => {
     await log.close();
-    if (reading !== undefined) await (await reading).close();
+    await reading?.then(
+      (thread) => thread.close(),
+      () => undefined,
+    );
     await commits.thread.close();
   };
   const bootIndex = commits.thread.size;
@@ -71,9 +79,9 @@ type Ask = <T>(method: string, ...args: readonly unknown[]) => Promise<T>;
 
 function createReader(ask: Ask, bootIndex: number): EvidenceReader {
   return {
-    calls: (filter, limit, cursor) => ask("calls", filter, limit, cursor),
+    calls: async (filter, limit, cursor) => ask("calls", filter, limit, checked(cursor)),
     call: (id) => ask("call", id),
-    pastSessions: (user, limit, cursor) => ask("pastSessions", bootIndex, user, limit, cursor),
+    pastSessions: async (user, limit, cursor) => ask("pastSessions", bootIndex, user, limit, checked(cursor)),
     session: (id) => ask("session", id),
     async *payload(id, field) {
       let seq: number | undefined = 0;
@@ -96,6 +104,12 @@ function createReader(ask: Ask, bootIndex: number): EvidenceReader {
       } while (position !== undefined);
     },
   };
+}
+
+/** A cursor comes from outside. @throws HoopishError bad_request */
+function checked(cursor: string | undefined): string | undefined {
+  if (cursor === undefined || /^\d{1,15}$/.test(cursor)) return cursor;
+  throw new HoopishError("bad_request", "that is no cursor of this list");
 }
 
 async function openThread(role: "writer" | "reader", { path, maxPages }: SqliteStoreOptions): Promise<DatabaseThread> {

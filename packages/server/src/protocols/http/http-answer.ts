@@ -6,6 +6,8 @@ import { refusalBody } from "./refusal.ts";
 
 /** Seconds after which a client may try a retryable refusal again. */
 const RETRY_AFTER_SECONDS = 1;
+/** Time for the last bytes of a broken answer to leave before its connection is reset. */
+const FAREWELL_MS = 100;
 
 /** An answer on Node's ServerResponse, over a tunnel stream. */
 export class HttpAnswerSink implements AnswerSink {
@@ -71,6 +73,10 @@ export class HttpAnswerSink implements AnswerSink {
 
   cut(): void {
     this.#request.socket.destroy();
+  }
+
+  cutSoon(): void {
+    setTimeout(() => this.cut(), FAREWELL_MS);
   }
 
   #writeHead(head: AnswerHead): void {

@@ -22,6 +22,8 @@ interface Line {
   readonly session: Session;
   /** Requests whose answers are not complete. */
   busy: number;
+  /** What came could not be parsed: the line is being closed, and what still comes is not looked at. */
+  refused: boolean;
 }
 
 export interface HttpEntry {
@@ -69,10 +71,13 @@ export function createHttpEntry(ports: RelayPorts, report: (error: unknown) => v
 
   function refuseOnWire(socket: Duplex, error: HoopishError): void {
     const line = lines.get(socket);
+    // The parser complains again for each further piece of what it could not read.
+    if (line?.refused === true) return;
     if (line === undefined || socket.destroyed) {
       socket.destroy();
       return;
     }
+    line.refused = true;
     // With an answer still under way, a second one written now would be read as the first.
     const sink = new WireSink(socket, line.session, line.busy === 0);
     run(line, refuseUnparsed(line.session, unparsed(sink), error, ports));
@@ -80,7 +85,7 @@ export function createHttpEntry(ports: RelayPorts, report: (error: unknown) => v
 
   return {
     accept(stream, session) {
-      lines.set(stream, { session, busy: 0 });
+      lines.set(stream, { session, busy: 0, refused: false });
       stream.on("error", () => stream.destroy());
       lingerOnClose(stream);
       cutWithSession(stream, session);
@@ -185,6 +190,10 @@ class WireSink implements AnswerSink {
   }
 
   cut(): void {
+    this.#socket.destroy();
+  }
+
+  cutSoon(): void {
     this.#socket.destroy();
   }
 }

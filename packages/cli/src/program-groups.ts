@@ -1,0 +1,101 @@
+import { type Command, Option } from "commander";
+import { type Choose, example, positive } from "./program-parts.ts";
+
+export function addSessions(program: Command, choose: Choose): void {
+  const sessions = program.command("sessions").description("live and past sessions").helpCommand(false);
+  example(sessions, "hoopish sessions list", "hoopish sessions kill ses_0190…");
+  const load = () => import("./commands/sessions.ts");
+  const list = sessions
+    .command("list", { isDefault: true })
+    .description("list sessions: your own; everybody's for administrators and auditors")
+    .addOption(new Option("--state <state>", "which").choices(["live", "past", "all"]).default("live"))
+    .option("--limit <n>", "at most so many", positive)
+    .option("--cursor <cursor>", "go on where the last page ended");
+  example(list, "hoopish sessions list --state all");
+  list.action((options) => choose(async (context) => (await load()).listSessions(context, options)));
+  const show = sessions.command("show").description("print one session").argument("<id>");
+  example(show, "hoopish sessions show ses_0190…");
+  show.action((id: string) => choose(async (context) => (await load()).showSession(context, id)));
+  const kill = sessions
+    .command("kill")
+    .description("end a session now, wherever it runs")
+    .argument("<id>")
+    .option("--reason <text>", "why: it is recorded");
+  example(kill, "hoopish sessions kill ses_0190… --reason 'laptop lost'");
+  kill.action((id: string, { reason }) => choose(async (context) => (await load()).killSession(context, id, reason)));
+}
+
+export function addAudit(program: Command, choose: Choose): void {
+  const audit = program
+    .command("audit")
+    .description("who asked which model what, and what came back")
+    .helpCommand(false);
+  example(audit, "hoopish audit list --since 24h", "hoopish audit show call_0190…");
+  const list = audit
+    .command("list")
+    .description("list calls")
+    .option("--since <time>", "from: an age such as 24h or 7d, or RFC 3339")
+    .option("--until <time>", "up to")
+    .option("--user <user>", "of one person or workload")
+    .option("--connection <name>", "to one connection")
+    .option("--session <id>", "of one session")
+    .addOption(new Option("--verdict <verdict>", "decided so").choices(["allow", "hold", "block"]))
+    .option("--limit <n>", "at most so many", positive)
+    .option("--cursor <cursor>", "go on where the last page ended");
+  example(list, "hoopish audit list --since 7d --verdict block");
+  list.action((options) =>
+    choose(async (context) => (await import("./commands/audit-list.ts")).auditList(context, options)),
+  );
+  const show = audit
+    .command("show")
+    .description("print one call's whole story, bodies included")
+    .argument("<call>")
+    .option("--max-bytes <n>", "of each body", positive, 16_384);
+  example(show, "hoopish audit show call_0190…");
+  show.action((id: string, options) =>
+    choose(async (context) => (await import("./commands/audit-show.ts")).auditShow(context, id, options)),
+  );
+  const export_ = audit
+    .command("export")
+    .description("write the log of a time into a file")
+    .requiredOption("--since <time>", "from: an age such as 24h or 7d, or RFC 3339")
+    .option("--until <time>", "up to")
+    .addOption(new Option("--format <format>", "of the file").choices(["jsonl", "csv"]).default("jsonl"))
+    .option("--payloads", "with the bodies (jsonl)")
+    .option("-o, --output <file>", "the file; - is stdout", "-")
+    .option("--force", "replace the file if it is there");
+  example(export_, "hoopish audit export --since 30d --format csv -o october.csv");
+  export_.action((options) =>
+    choose(async (context) => (await import("./commands/audit-export.ts")).auditExport(context, options)),
+  );
+}
+
+export function addAgents(program: Command, choose: Choose): void {
+  const load = () => import("./commands/agent.ts");
+  const agent = program
+    .command("agent")
+    .description("enrol, list and revoke agents; other words run hoopish-agent where it is installed")
+    .helpCommand(false);
+  example(agent, "hoopish agent enroll edge-1", "hoopish agent start --config agent.yaml");
+  const enroll = agent
+    .command("enroll")
+    .description("make a one-time token with which an agent joins")
+    .argument("<name>", "the agent's name, such as edge-1")
+    .option("--ttl <time>", "how long the token may be used, 30s to 1h", "1h");
+  example(enroll, "TOKEN=$(hoopish agent enroll edge-1 --quiet)");
+  enroll.action((name: string, { ttl }) => choose(async (context) => (await load()).enrollAgent(context, name, ttl)));
+  const list = agent.command("list").description("list agents");
+  example(list, "hoopish agent list");
+  list.action(() => choose(async (context) => (await load()).listAgents(context)));
+  const revoke = agent.command("revoke").description("take an agent's key out of use").argument("<name or id>");
+  example(revoke, "hoopish agent revoke edge-1");
+  revoke.action((which: string) => choose(async (context) => (await load()).revokeAgent(context, which)));
+
+  // Listed for people; external.ts answers before commander sees it.
+  const server = program
+    .command("server")
+    .description("run hoopish-server where it is installed")
+    .argument("[words...]")
+    .allowUnknownOption();
+  example(server, "hoopish server start --config hoopish.yaml");
+}
