@@ -105,9 +105,10 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
       draining = true;
       listener.close();
       for (const session of sessions.list()) session.notify({ event: "draining" });
-      await idle(inFlight, config.drainMs);
-      await sessions.endAll({ reason: `the server stopped: ${reason}`, code: "session_closed" });
+      // GOAWAY: clients and agents look for another server at once, while what runs here goes on.
       tunnels.drain(reason);
+      await idle(inFlight, config.drainMs);
+      await sessions.endAll({ reason: `the server stopped: ${reason}`, code: "server_draining", mayReturn: true });
       sessions.close();
       http.close();
       await settled(FAREWELL_MS);

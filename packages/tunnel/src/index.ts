@@ -12,6 +12,7 @@ export {
 export { SUBPROTOCOL, type TunnelLimits } from "./limits.ts";
 export { proxyFor } from "./proxy.ts";
 export { type Reconnecting, type ReconnectOptions, type ReconnectState, reconnecting } from "./reconnect.ts";
+export { relaySocket } from "./relay-socket.ts";
 export { acceptTunnel, type Tunnel, type TunnelCloseInfo, TunnelDeadError, type TunnelOptions } from "./tunnel.ts";
 export {
   attachUpgrade,

@@ -28,7 +28,7 @@ export type UpgradeRoute = (
 export interface UpgradeOptions {
   /** How long a route may take, milliseconds; default 15 000. Then the answer is 503. */
   readonly authorizeTimeoutMs?: number;
-  /** A route threw; the client gets a 500 that says nothing of it. Absent: thrown as uncaught. */
+  /** A route or `onTunnel` threw; the client learns nothing of what. Absent: thrown as uncaught. */
   readonly onRouteError?: (error: unknown) => void;
 }
 
@@ -60,14 +60,26 @@ export function attachUpgrade(
     ...{ closeTimeout: 5_000 },
   });
 
+  const report = (error: unknown) => {
+    if (options.onRouteError === undefined) queueMicrotask(() => rethrow(error));
+    else options.onRouteError(error);
+  };
   const accept = (request: IncomingMessage, socket: Duplex, head: Buffer, decision: UpgradeDecision) => {
-    if ("reject" in decision) return refuse(socket, decision.reject);
+    if ("reject" in decision) {
+      refuse(socket, decision.reject);
+      return;
+    }
     handshake.handleUpgrade(request, socket, head, (ws) => {
       // In this very turn: a message that comes with the handshake must find its listener.
       const tunnel = acceptTunnel(ws, socket, decision.accept);
       tunnels.add(tunnel);
       tunnel.closed.then(() => tunnels.delete(tunnel));
-      decision.onTunnel?.(tunnel);
+      try {
+        decision.onTunnel?.(tunnel);
+      } catch (error) {
+        tunnel.close(1011, "internal error");
+        report(error);
+      }
     });
   };
 
@@ -85,8 +97,7 @@ export function attachUpgrade(
       else accept(request, socket, head, draining ? { reject: DRAINING } : decision);
     } catch (error) {
       refuse(socket, rejection(500, "internal", "the upgrade could not be handled"));
-      if (options.onRouteError === undefined) throw error;
-      options.onRouteError(error);
+      report(error);
     } finally {
       clearTimeout(timer);
       for (const event of ["end", "close"]) socket.off(event, onGone);
@@ -156,4 +167,8 @@ function refuse(socket: Duplex, { status, body, headers = {} }: UpgradeRejection
   }).map(([name, value]) => `${name}: ${value.replace(/[\r\n]/g, " ")}\r\n`);
   socket.once("finish", () => socket.destroy());
   socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n${lines.join("")}\r\n${payload}`);
+}
+
+function rethrow(error: unknown): never {
+  throw error;
 }

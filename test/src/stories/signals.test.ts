@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -15,6 +16,7 @@ beforeAll(async () => {
   await world.signIn("audit");
   // Takes requests and never answers: whatever a command waits for, it waits.
   silent = createServer(() => undefined).listen(0, "127.0.0.1");
+  await once(silent, "listening");
   silentUrl = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
 });
 afterAll(async () => {

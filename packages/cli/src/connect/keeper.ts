@@ -56,6 +56,8 @@ export class Keeper implements Interior {
       this.#live = undefined;
       if (end === "draining") this.#retire(session);
       else if (end.kind === "closed") return end;
+      // Reset on a tunnel that lives: without a pause a server in trouble would be asked without end.
+      else if (session.tunnel.state === "open") await sleep(AGAIN_MS, undefined, { signal: this.#signal });
     }
   }
 
@@ -101,14 +103,10 @@ export class Keeper implements Interior {
       this.#signal.throwIfAborted();
       return this.#link.failed;
     });
-    const onEvent = (event: SessionEvent): void => {
-      if (info !== undefined) this.#events.onEvent(info, event);
-    };
-    let info: SessionInfo | undefined;
+    const onEvent = (info: SessionInfo, event: SessionEvent): void => this.#events.onEvent(info, event);
     try {
       const session = await openSession(tunnel, { ...this.#request, ...(previous && { previous }) }, onEvent);
-      info = session.info;
-      if (info.protocol !== "http") throw notCarried(session);
+      if (session.info.protocol !== "http") throw notCarried(session);
       return session;
     } catch (error) {
       const refused = error instanceof HoopishError && !(error.shape.retryable && previous !== undefined);

@@ -35,7 +35,9 @@ export async function keepSignedIn(ports: RenewalPorts): Promise<never> {
     if (next.value !== token.value) {
       token = next;
       told = false;
-      await ports.renew(token.value).catch((error: Error) => ports.onProblem(token.expiresAtMs ?? 0, error.message));
+      await ports
+        .renew(token.value)
+        .catch((error: Error) => ports.onProblem(token.expiresAtMs ?? ports.now(), error.message));
       continue;
     }
     const expiresAtMs = token.expiresAtMs ?? Number.POSITIVE_INFINITY;

@@ -39,7 +39,7 @@ export interface OpenSession {
 export function openSession(
   tunnel: Tunnel,
   request: SessionOpen,
-  onEvent: (event: SessionEvent) => void,
+  onEvent: (info: SessionInfo, event: SessionEvent) => void,
 ): Promise<OpenSession> {
   return new Promise((resolve, reject) => {
     let finish: (end: SessionEnd) => void = () => {};
@@ -52,12 +52,14 @@ export function openSession(
     }, OPEN_MS);
     ended.then(() => clearTimeout(timer));
 
+    let info: SessionInfo | undefined;
     let revoked: SessionEnd | undefined;
     let draining = false;
     const lines = new EventLines((event) => {
       if (event.event === "revoked") revoked = { kind: "closed", code: event.code, reason: event.reason };
       if (event.event === "draining") draining = true;
-      onEvent(event);
+      // Here and not by the caller: the first event may come in the same turn as the answer to the opening.
+      if (info !== undefined) onEvent(info, event);
     });
     const stream: TunnelStream = tunnel.open(request, {
       onHeaders: (headers) => {
@@ -68,7 +70,8 @@ export function openSession(
           return reject(new HoopishError("internal", "the server's answer to session.open cannot be read"));
         }
         if ("error" in reply.data) return reject(toError(reply.data.error));
-        resolve({ info: reply.data.session, tunnel, ended, close: () => stream.end() });
+        info = reply.data.session;
+        resolve({ info, tunnel, ended, close: () => stream.end() });
       },
       onData: (chunk) => {
         lines.push(chunk);

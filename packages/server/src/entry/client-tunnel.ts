@@ -106,7 +106,8 @@ class ClientTunnel {
     this.#sessions.set(session.id, session);
     session.signal.addEventListener("abort", () => {
       this.#sessions.delete(session.id);
-      stream.end();
+      // The end of its stream tells the client that the session is over for good; otherwise the tunnel's end is enough.
+      if (session.ended?.mayReturn !== true) stream.end();
     });
     if (over) closed();
     const { connection, facts } = session;

@@ -282,6 +282,7 @@ export function outcomeOf(code: ErrorCode): Outcome {
     case "bad_request":
     case "evidence_unavailable":
     case "agent_unavailable":
+    case "server_draining":
       return "refused";
     default:
       return "upstream_failed";

@@ -8,6 +8,8 @@ export interface SessionEnd {
   readonly code: ErrorCode;
   /** Who ended it, when somebody other than its owner did. */
   readonly by?: string;
+  /** Nothing was withdrawn: the client may open another one, here or at another server. */
+  readonly mayReturn?: true;
 }
 
 export interface SessionFacts {
@@ -106,7 +108,7 @@ export class Session {
   end(end: SessionEnd): boolean {
     if (this.#end !== undefined) return false;
     this.#end = end;
-    this.#emit({ event: "revoked", code: end.code, reason: end.reason });
+    if (end.mayReturn !== true) this.#emit({ event: "revoked", code: end.code, reason: end.reason });
     this.#abort.abort(end);
     return true;
   }
