@@ -29,7 +29,23 @@ export function checkIssuers(view: View): Finding[] {
   return [
     ...view.items(ISSUERS).flatMap((issuer) => [...checkUrls(view, issuer), ...checkKind(view, issuer)]),
     ...checkShared(view),
+    ...checkOneOfAKind(view),
   ];
+}
+
+/**
+ * Rules and roles name groups, users and services, and do not say of which issuer: with two issuers of people, the less
+ * trusted one could assert the other's groups, the administrators' included. So there is one of each kind.
+ */
+function checkOneOfAKind(view: View): Finding[] {
+  const issuers = view.items(ISSUERS);
+  return issuers.flatMap((issuer, index) => {
+    const kind = kindOf(view, issuer);
+    if (kind === undefined || !issuers.slice(0, index).some((above) => kindOf(view, above) === kind)) return [];
+    const whom = kind === "human" ? "people" : "workloads";
+    const message = `a second issuer of ${whom} is not built yet in this version: rules cannot tell two issuers apart`;
+    return [{ path: issuer, message }];
+  });
 }
 
 /**

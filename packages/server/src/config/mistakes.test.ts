@@ -185,9 +185,12 @@ describe("one mistake", () => {
       ['8:7: identity.issuers[0].clientId: "clientId" is missing: the client id with which the CLI signs people in'],
     ],
     [
-      "a service in a rule, and no issuer of workloads",
+      "a service in a rule, no issuer of workloads, and two issuers of people that rules could not tell apart",
       changed("kind: service", "kind: human\n      clientId: c"),
-      ["29:42: rules[1].services: this can never match: there is no issuer of workloads (kind: service)"],
+      [
+        "13:7: identity.issuers[1]: a second issuer of people is not built yet in this version: rules cannot tell two issuers apart",
+        "29:42: rules[1].services: this can never match: there is no issuer of workloads (kind: service)",
+      ],
     ],
     [
       "a store that forgets",
