@@ -60,6 +60,26 @@ describe.skipIf(!existsSync(join(root, "dist", "main.js")))("the program", () =>
     expect(stderr).toBe("rc 0\n");
   });
 
+  it("fails an export whose reader has gone away: he has only a part of it", async () => {
+    const gateway = await Gateway.start({
+      routes: {
+        "GET /api/v1/audit/export": (_request, response) => {
+          for (let n = 0; n < 20_000; n += 1) response.write(`{"index":${n},"record":{"x":"${"y".repeat(100)}"}}\n`);
+          response.end();
+        },
+      },
+    });
+    const env = { ...process.env, HOOPISH_SERVER: gateway.url, HOOPISH_TOKEN: "t", HOOPISH_CONFIG_DIR: tempDir() };
+    const child = spawn("sh", ["-c", `"$0" "$1" audit export --since 1h; echo "rc $?" >&2`, process.execPath, bin], {
+      env,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    child.stdout.once("data", () => child.stdout.destroy());
+    const { stderr } = await outcome(child);
+    await gateway.close();
+    expect(stderr).toBe("hoopish: stdout was closed before the export was complete\nrc 1\n");
+  });
+
   it("ends on SIGINT with 130 and without a stack", async () => {
     const gateway = await Gateway.start({ routes: { "GET /api/v1/connections": () => {} } });
     const env = { ...process.env, HOOPISH_SERVER: gateway.url, HOOPISH_TOKEN: "t", HOOPISH_CONFIG_DIR: tempDir() };

@@ -6,6 +6,7 @@ import type { ApiClient } from "./http/api-client.ts";
 import type { Http } from "./http/http.ts";
 import type { Interrupts } from "./interrupts.ts";
 import type { Output } from "./terminal/output.ts";
+import { variable } from "./variable.ts";
 import type { Env, World } from "./world.ts";
 
 /** What a command gets. Everything that costs start-up time is made when it is first asked for. */
@@ -46,7 +47,7 @@ export class Context {
   /** Origin of the server: `--server`, else HOOPISH_SERVER, else the one of the last login. @throws HoopishError usage */
   async server(): Promise<string> {
     const { parseServerUrl, noServer } = await import("./auth/server-url.ts");
-    const named = this.globals.server ?? nonEmpty(this.world.env.HOOPISH_SERVER);
+    const named = this.globals.server ?? variable(this.world.env, "HOOPISH_SERVER");
     if (named !== undefined) return parseServerUrl(named);
     const saved = (await this.settings()).read().server;
     if (saved === undefined) throw noServer();
@@ -70,14 +71,10 @@ export class Context {
   }
 }
 
-export function nonEmpty(text: string | undefined): string | undefined {
-  return text === undefined || text === "" ? undefined : text;
-}
-
 /** HOOPISH_CONFIG_DIR; else %APPDATA% on Windows; else XDG's folder, on macOS too, where command lines keep theirs. */
 function defaultConfigDir(env: Env, platform: NodeJS.Platform, home: string): string {
-  const named = nonEmpty(env.HOOPISH_CONFIG_DIR);
+  const named = variable(env, "HOOPISH_CONFIG_DIR");
   if (named !== undefined) return named;
-  if (platform === "win32") return join(nonEmpty(env.APPDATA) ?? join(home, "AppData", "Roaming"), "hoopish");
-  return join(nonEmpty(env.XDG_CONFIG_HOME) ?? join(home, ".config"), "hoopish");
+  if (platform === "win32") return join(variable(env, "APPDATA") ?? join(home, "AppData", "Roaming"), "hoopish");
+  return join(variable(env, "XDG_CONFIG_HOME") ?? join(home, ".config"), "hoopish");
 }

@@ -167,6 +167,32 @@ describe("a reader that stops", () => {
   });
 });
 
+test("however much streams have to send, the socket's own buffer stays small", async () => {
+  const server = await startServer({
+    tunnel: {
+      onStream: (stream) => {
+        stream.handler = new Recorder(true);
+      },
+    },
+  });
+  await using _server = server;
+  const link = await openLink(server.port, { delayMs: 1, bitsPerSecond: 1e9, queueBytes: 1e6 });
+  const tunnel = await dialTunnel(`ws://127.0.0.1:${link.port}/tunnel`);
+  await vi.waitFor(() => expect(tunnel.rttMs).toBeGreaterThan(0));
+  link.hold();
+  const streams = Array.from({ length: 100 }, () => tunnel.open({}, new Recorder()));
+  // 25 MB of credit, of which the kernel takes some and nobody the rest.
+  for (let i = 0; i < 40; i++) {
+    for (const stream of streams) if (stream.writableQueued === 0) stream.write(Buffer.alloc(16 * 1024));
+    await delay(2);
+  }
+  const queued = streams.reduce((sum, stream) => sum + stream.writableQueued, 0);
+  expect(queued).toBeGreaterThan(0);
+  expect(tunnel.bufferedBytes - queued).toBeLessThan(300 * 1024);
+  tunnel.terminate();
+  link.close();
+});
+
 describe("a shaped link: 20 ms round trip, 100 Mbit/s", () => {
   test("a bulk transfer delays the tokens beside it by 20 ms at most", async () => {
     const block = Buffer.alloc(64 * 1024);

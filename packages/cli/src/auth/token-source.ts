@@ -1,7 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { HoopishError } from "@hoopish/protocol";
-import type { Context } from "../context.ts";
-import { nonEmpty } from "../context.ts";
+import type { Settings } from "../config/settings.ts";
+import type { Http } from "../http/http.ts";
+import { variable } from "../variable.ts";
+import type { World } from "../world.ts";
 import { createFileVault } from "./file-vault.ts";
 import { createKeychainVault } from "./keychain.ts";
 import { freshTokens, isFresh, notSignedIn, type RefreshPorts } from "./refresh.ts";
@@ -23,19 +25,27 @@ export interface TokenSource {
   get(): Promise<BearerToken>;
 }
 
+/** Where sign-ins are kept, and what it takes to renew them: a command's context is one. */
+export interface SignInPlace {
+  readonly world: World;
+  readonly configDir: string;
+  settings(): Promise<Settings>;
+  http(): Promise<Http>;
+}
+
 /** HOOPISH_TOKEN, else HOOPISH_TOKEN_FILE (workloads), else what `hoopish login` stored. @throws unauthenticated */
-export async function createTokenSource(context: Context, server: string): Promise<TokenSource> {
-  const { env } = context.world;
-  const token = nonEmpty(env.HOOPISH_TOKEN);
+export async function createTokenSource(place: SignInPlace, server: string): Promise<TokenSource> {
+  const { env } = place.world;
+  const token = variable(env, "HOOPISH_TOKEN");
   if (token !== undefined) return workload("HOOPISH_TOKEN", async () => token);
-  const file = nonEmpty(env.HOOPISH_TOKEN_FILE);
+  const file = variable(env, "HOOPISH_TOKEN_FILE");
   // Read at each use: whoever rotates the token writes a new file.
   if (file !== undefined) return workload("HOOPISH_TOKEN_FILE", () => readTokenFile(file));
 
-  const vault = await openVault(context, server);
+  const vault = await openVault(place, server);
   if (vault === undefined) throw notSignedIn();
-  const { configDir, world } = context;
-  const ports = { vault, http: () => context.http(), now: world.now, configDir, host: world.host, uid: world.uid };
+  const { configDir, world } = place;
+  const ports = { vault, http: () => place.http(), now: world.now, configDir, host: world.host, uid: world.uid };
   return new VaultTokenSource(vault.kind, ports);
 }
 
@@ -71,14 +81,14 @@ class VaultTokenSource implements TokenSource {
 }
 
 /** Where the tokens of this server were stored at login; undefined when there was none. */
-export async function openVault(context: Context, server: string): Promise<Vault | undefined> {
-  const kind = (await context.settings()).read().storage?.[server];
-  return kind === undefined ? undefined : createVault(context, server, kind);
+export async function openVault(place: SignInPlace, server: string): Promise<Vault | undefined> {
+  const kind = (await place.settings()).read().storage?.[server];
+  return kind === undefined ? undefined : createVault(place, server, kind);
 }
 
-export function createVault(context: Context, server: string, kind: VaultKind): Vault {
-  if (kind === "keychain") return createKeychainVault(context.world, server);
-  return createFileVault(context.configDir, server, context.world.uid);
+export function createVault(place: SignInPlace, server: string, kind: VaultKind): Vault {
+  if (kind === "keychain") return createKeychainVault(place.world, server);
+  return createFileVault(place.configDir, server, place.world.uid);
 }
 
 function workload(origin: TokenOrigin, read: () => Promise<string>): TokenSource {

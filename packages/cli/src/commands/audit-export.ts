@@ -53,7 +53,9 @@ export async function auditExport(context: Context, options: AuditExportOptions)
 
   if (toStdout) {
     await fetch(context.world.stdout, false).catch((error: unknown) => {
-      throw isLocal(error) ? new HoopishError("conflict", "stdout was closed before the export was complete") : error;
+      // For other commands a reader that has had enough is no failure; of an export he has only a part.
+      const gone = isLocal(error) || context.interrupts.stop?.by === "pipe";
+      throw gone ? new HoopishError("conflict", "stdout was closed before the export was complete") : error;
     });
     return;
   }

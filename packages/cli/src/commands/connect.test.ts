@@ -287,7 +287,13 @@ async function writeUntilStuck(write: (chunk: Buffer) => boolean, from: NodeJS.E
   const chunk = Buffer.alloc(64 * 1024, 7);
   for (let sent = chunk.length; ; sent += chunk.length) {
     if (write(chunk)) continue;
-    const moved = await Promise.race([once(from, "drain").then(() => true), sleep(333, false)]);
+    const moved = await Promise.race([
+      once(from, "drain").then(
+        () => true,
+        () => true,
+      ),
+      sleep(333, false),
+    ]);
     if (!moved || sent > 256 * 1024 * 1024) return sent;
   }
 }

@@ -49,15 +49,15 @@ export async function connect(
     ({ name, door }) =>
       new OpenConnection({ context, name, door, link, reporter, reason, ticket, key, signal: stopped }),
   );
+  const renewal = keepSignedIn({
+    tokens,
+    now: context.world.now,
+    signal: stopped,
+    renew: (token) => link.renew(token),
+    onProblem: (ms, message) =>
+      reporter.tell({ event: "sign_in_ending", expiresAt: new Date(ms).toISOString(), message }),
+  });
   try {
-    const renewal = keepSignedIn({
-      tokens,
-      now: context.world.now,
-      signal: stopped,
-      renew: (token) => link.renew(token),
-      onProblem: (ms, message) =>
-        reporter.tell({ event: "sign_in_ending", expiresAt: new Date(ms).toISOString(), message }),
-    });
     const sessions = untilAllEnded(connections);
     const over = Promise.race([sessions, link.failed, renewal]);
     await Promise.race([over, Promise.all(connections.map((connection) => connection.ready))]);
@@ -71,7 +71,9 @@ export async function connect(
     for (const { door } of doors) door.close();
     stop.abort();
     await Promise.all(connections.map((connection) => connection.close()));
-    link.close();
+    // A token that is being exchanged at this moment is stored before the command ends.
+    await renewal.catch(() => {});
+    await link.close();
     await reporter.close();
   }
 }

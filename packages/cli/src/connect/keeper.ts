@@ -2,11 +2,10 @@ import type { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { HoopishError, type SessionEvent, type SessionId, type SessionInfo, type SessionOpen } from "@hoopish/protocol";
-import { TunnelOpenError } from "@hoopish/tunnel";
+import { relaySocket, TunnelOpenError } from "@hoopish/tunnel";
 import type { Interior } from "./front-door.ts";
 import type { Link } from "./link.ts";
 import { type OpenSession, openSession, type SessionEnd } from "./session.ts";
-import { SocketRelay } from "./socket-relay.ts";
 
 /** How long the server has to close its side of a session that we close. */
 const CLOSE_MS = 2_000;
@@ -65,13 +64,17 @@ export class Keeper implements Interior {
     const session = this.#live;
     if (session === undefined) return false;
     try {
-      SocketRelay.start(socket, session.tunnel, session.info.id, first, () => this.#left(session));
+      // The head leaves in the same write as the stream's HEADERS.
+      const stream = session.tunnel.open({ ":kind": "tcp", session: session.info.id }, undefined, { body: first });
+      relaySocket(stream, socket);
     } catch (error) {
       // Draining, or as many streams as the server allows: nothing of this connection was sent.
       if (error instanceof TunnelOpenError) return false;
       throw error;
     }
     this.#relays.set(session, (this.#relays.get(session) ?? 0) + 1);
+    socket.on("close", () => this.#left(session));
+    socket.resume();
     return true;
   }
 

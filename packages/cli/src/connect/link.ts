@@ -27,6 +27,7 @@ export class Link {
   readonly #options: LinkOptions;
   #everConnected = false;
   #last: ReconnectState["kind"] | undefined;
+  #fetching: Promise<unknown> | undefined;
   #fail: (error: HoopishError) => void = () => {};
   /** Rejects when there will be no tunnel any more; never resolves. */
   readonly failed: Promise<never>;
@@ -79,11 +80,15 @@ export class Link {
     });
   }
 
-  /** Ends the tunnel now; sessions that are to be closed well are closed before. */
-  close(): void {
+  /**
+   * Ends the tunnel now; sessions that are to be closed well are closed before. Settles when no token is being fetched:
+   * an exchange whose result is lost would sign the person out.
+   */
+  async close(): Promise<void> {
     const { tunnel } = this;
     this.#loop.stop();
     tunnel?.close(1000, "done");
+    await this.#fetching?.catch(() => {});
   }
 
   async #dial(signal: AbortSignal): Promise<Tunnel> {
@@ -91,7 +96,9 @@ export class Link {
     const url = new URL(CLIENT_TUNNEL_PATH, server);
     let token: string;
     try {
-      token = (await tokens.get()).value;
+      const fetching = tokens.get();
+      this.#fetching = fetching;
+      token = (await fetching).value;
     } catch (error) {
       // In the dialler's own error, so that a sign-in that has ended stops the dialling.
       if (!(error instanceof HoopishError)) throw error;

@@ -68,7 +68,10 @@ export interface EvidenceReader {
   ): AsyncIterable<readonly ExportItem[]>;
 }
 
-/** A payload comes in one or more items, `offset` 0 first, without a gap, before the next record. */
+/**
+ * A payload comes in one or more items, `offset` 0 first, without a gap, before the next record. An item is empty only
+ * when the payload is.
+ */
 export type ExportItem =
   | { readonly kind: "record"; readonly index: number; readonly leaf: string }
   | {

@@ -29,7 +29,7 @@ export async function memoryFigure(bench: Bench): Promise<FigureResult> {
     );
     tables.push({
       title: "hoopish's memory by process",
-      note: `RSS in MiB. Idle: after the start. Unread: most growth while a client has asked for 256 MiB and reads nothing for ${UNREAD_MS / 1000} s (its system took ${short(unread.takenMib)} MiB all the same). Sessions: ${SESSIONS} tunnels with a session each, opened in ${short(sessions.seconds)} s.`,
+      note: `RSS in MiB. Idle: after the start. Unread: most growth while a client has asked for 256 MiB and reads nothing for ${UNREAD_MS / 1000} s (its program took ${short(unread.takenMib)} MiB with the head all the same). Sessions: ${SESSIONS} tunnels with a session each, opened in ${short(sessions.seconds)} s.`,
       head: ["process", "idle", "unread: growth", `${SESSIONS} sessions`],
       rows: Object.keys(path.processes()).map((role) => [
         role,

@@ -5,12 +5,19 @@ import type { DatabaseSync } from "node:sqlite";
  * index of its own). names, series, calls, sessions, mentions and blocks are derived from the records up to
  * state.indexed, and can be built again from them. Ids stand as their 16 bytes; a call's or session's key is the index of
  * the record that began it.
+ *
+ * The triggers keep mistakes and other programs from changing the log; whoever owns the file can drop them, which is
+ * what the signed tree is for. records_in_order also stops INSERT OR REPLACE, which deletes without asking a trigger.
  */
 const MIGRATIONS: readonly string[] = [
   `
   CREATE TABLE records (idx INTEGER PRIMARY KEY, leaf BLOB NOT NULL) STRICT;
   CREATE TRIGGER records_keep_update BEFORE UPDATE ON records BEGIN SELECT RAISE(ABORT, 'records are never changed'); END;
   CREATE TRIGGER records_keep_delete BEFORE DELETE ON records BEGIN SELECT RAISE(ABORT, 'records are never deleted'); END;
+
+  CREATE TRIGGER records_in_order BEFORE INSERT ON records
+    WHEN NEW.idx IS NOT (SELECT coalesce(max(idx) + 1, 0) FROM records)
+    BEGIN SELECT RAISE(ABORT, 'records follow one another without a gap'); END;
 
   CREATE TABLE payloads (key INTEGER PRIMARY KEY, bytes BLOB NOT NULL, salt BLOB) STRICT;
   CREATE TRIGGER payloads_keep_update BEFORE UPDATE ON payloads BEGIN SELECT RAISE(ABORT, 'payloads are never changed'); END;

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -48,8 +48,12 @@ async function allItems(store: SqliteStore, payloads = false): Promise<ExportIte
   for await (const batch of store.reader.export({ sinceMs: 0, untilMs: 8e15 }, payloads)) items.push(...batch);
   return items;
 }
-const bytesOf = async (pieces: AsyncIterable<Uint8Array>): Promise<Buffer> =>
-  Buffer.concat(await Array.fromAsync(pieces));
+async function piecesOf(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array[]> {
+  const all: Uint8Array[] = [];
+  for await (const piece of pieces) all.push(piece);
+  return all;
+}
+const bytesOf = async (pieces: AsyncIterable<Uint8Array>): Promise<Buffer> => Buffer.concat(await piecesOf(pieces));
 
 /** One whole call: decided with its request, answered with its answer. */
 async function writeCall(store: SqliteStore, text = "hi"): Promise<ReturnType<typeof newCallId>> {
@@ -101,7 +105,7 @@ describe.each(["a file", "memory"])("a store in %s", (where) => {
       }),
     );
     expect((await store.reader.call(call))?.payloads).toEqual([{ field: "request", bytes: 7_500_000, complete: true }]);
-    const pieces = await Array.fromAsync(store.reader.payload(call, "request"));
+    const pieces = await piecesOf(store.reader.payload(call, "request"));
     expect(Math.max(...pieces.map(({ length }) => length))).toBeLessThanOrEqual(1_048_576);
     expect(Buffer.concat(pieces).equals(whole.piece.bytes)).toBe(true);
     expect(verifyCommitment(whole.commitment, whole.piece.salt as Uint8Array, Buffer.concat(pieces))).toBe(true);
@@ -185,7 +189,7 @@ describe("the file", () => {
     }
     expect(() => db.exec("UPDATE records SET leaf = x'00'")).toThrow(/never changed/);
     expect(() => db.exec("UPDATE payloads SET bytes = x'00'")).toThrow(/never changed/);
-    expect(() => db.exec("INSERT OR REPLACE INTO records (idx, leaf) VALUES (0, x'00')")).toThrow(/stands already/);
+    expect(() => db.exec("INSERT OR REPLACE INTO records (idx, leaf) VALUES (0, x'00')")).toThrow(/without a gap/);
     expect(() => db.exec("INSERT INTO records (idx, leaf) VALUES (9, x'00')")).toThrow(/without a gap/);
     db.close();
     expect(await allItems(store)).toHaveLength(2);
@@ -297,10 +301,8 @@ describe("on the next start", () => {
     db.exec("UPDATE state SET value = 0 WHERE name = 'indexed'");
     db.close();
     const again = await open();
-    const { calls, sessions } = again.recovered;
-    expect([calls, sessions]).toEqual([0, 0]);
+    expect(again.recovered).toEqual({ calls: 0, sessions: 1 });
     expect(await again.reader.calls(ALL_CALLS, 100, undefined)).toEqual(before);
     expect((await again.reader.session(session))?.closeReason).toBe("server stopped without closing");
-    expect(existsSync(path)).toBe(true);
   });
 });
