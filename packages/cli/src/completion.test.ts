@@ -50,10 +50,11 @@ describe.skipIf(!present("zsh"))("zsh", () => {
   });
 });
 
-describe.skipIf(!present("fish"))("fish", () => {
+const FISH = "fish";
+describe.skipIf(!present(FISH))("fish", () => {
   async function complete(line: string): Promise<string[]> {
     const driver = `${await script("fish")}\ncomplete -C '${line}'`;
-    const out = execFileSync("fish", ["-N", "-c", driver], { encoding: "utf8" });
+    const out = execFileSync(FISH, ["-N", "-c", driver], { encoding: "utf8" });
     return out
       .split("\n")
       .filter(Boolean)

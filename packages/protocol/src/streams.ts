@@ -48,6 +48,8 @@ export interface SessionOpen {
   readonly client: string;
   /** The session that this one continues after a broken tunnel. */
   readonly previous?: SessionId;
+  /** The client shows each call as it ends: send `call` events. They cost as much as a small call, so they are asked for. */
+  readonly calls?: boolean;
 }
 export const sessionOpenSchema: z.ZodType<SessionOpen> = z.object({
   ":kind": z.literal("session.open"),
@@ -57,6 +59,7 @@ export const sessionOpenSchema: z.ZodType<SessionOpen> = z.object({
   host: shortText,
   client: shortText,
   previous: sessionId.exactOptional(),
+  calls: z.boolean().exactOptional(),
 });
 
 export interface SessionInfo {

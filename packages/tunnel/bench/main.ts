@@ -5,6 +5,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { Agent, request as httpRequest } from "node:http";
+import { connect } from "node:net";
 import { dialTunnel, type StreamHandler, type Tunnel, toDuplex } from "@hoopish/tunnel";
 import { openLink } from "../src/test-link.ts";
 
@@ -16,9 +17,10 @@ const peer: ChildProcess = fork(
   new URL("./peer.ts", import.meta.url),
   process.execArgv.includes("--cpu-prof") ? { execArgv: process.execArgv } : {},
 );
-const [{ port }] = (await once(peer, "message")) as [{ port: number }];
+const [{ port, floorPort }] = (await once(peer, "message")) as [{ port: number; floorPort: number }];
 const url = `ws://127.0.0.1:${port}/tunnel`;
 
+if (only === undefined || only === "floor") await floor();
 if (only === undefined || only === "frames") {
   for (const concurrency of [1, 32]) await measure("stream a request, frames", concurrency, frameRequests);
 }
@@ -54,6 +56,38 @@ async function measure(name: string, concurrency: number, load: Load): Promise<v
   );
   tunnel.close();
   await tunnel.closed;
+}
+
+/** What the machine takes for the same bytes on a bare TCP connection: no tunnel can be below it at one at a time. */
+async function floor(): Promise<void> {
+  const socket = connect({ port: floorPort, host: "127.0.0.1", noDelay: true });
+  await once(socket, "connect");
+  const requests = 20_000;
+  const run = () =>
+    new Promise<void>((resolve) => {
+      let left = requests;
+      const onData = () => {
+        left -= 1;
+        if (left > 0) socket.write(BODY);
+        else {
+          socket.off("data", onData);
+          resolve();
+        }
+      };
+      socket.on("data", onData);
+      socket.write(BODY);
+    });
+  await run();
+  const before = await cpu();
+  const start = performance.now();
+  await run();
+  const us = ((performance.now() - start) * 1000) / requests;
+  const after = await cpu();
+  const each = (after_: number, before_: number) => ((after_ - before_) / requests).toFixed(1);
+  console.log(
+    `bare TCP echo, 1 at once: ${us.toFixed(1)} µs; CPU ${each(after.own, before.own)} + ${each(after.theirs, before.theirs)} µs`,
+  );
+  socket.destroy();
 }
 
 async function cpu(): Promise<{ own: number; theirs: number }> {

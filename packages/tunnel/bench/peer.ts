@@ -1,6 +1,6 @@
 /** The far side of the benchmarks, in a process of its own: a server that accepts tunnels and answers streams. */
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createTcpServer, type Server } from "node:net";
 import { attachUpgrade, type TunnelLimits, type TunnelStream, toDuplex } from "@hoopish/tunnel";
 
 const BLOCK = Buffer.alloc(64 * 1024, 0x61);
@@ -84,7 +84,14 @@ function tokens(stream: TunnelStream, everyMs: number, count: number): void {
 
 const server = createServer();
 attachUpgrade(server, { "/tunnel": () => ({ accept: { onStream: serve, limits } }) });
-server.listen(0, "127.0.0.1", () => process.send?.({ port: (server.address() as AddressInfo).port }));
+const echo = createTcpServer({ noDelay: true }, (socket) => {
+  socket.on("data", (chunk) => socket.write(chunk));
+  socket.on("error", () => {});
+});
+const listen = (target: Server) => new Promise<void>((listening) => target.listen(0, "127.0.0.1", listening));
+await Promise.all([listen(server), listen(echo)]);
+const portOf = (target: Server) => (target.address() as AddressInfo).port;
+process.send?.({ port: portOf(server), floorPort: portOf(echo) });
 process.on("message", (message) => {
   if (message === "cpu") process.send?.({ cpu: process.cpuUsage() });
 });

@@ -425,7 +425,7 @@ describe("the end of a tunnel", () => {
     wire.acceptor.accepted[0]?.end();
     wire.settle();
     expect(wire.acceptor.recorder(1).text).toBe("still works");
-    expect(wire.acceptor.events).toEqual(["drained"]);
+    expect(wire.acceptor.events).toEqual(["draining restart", "drained"]);
     expect(wire.dialler.events).toEqual(["draining restart", "drained"]);
   });
 

@@ -27,7 +27,7 @@ import { StreamTable } from "./stream-table.ts";
 export interface ConnectionEvents {
   /** The peer opened a stream; the shell sets its handler before returning. */
   onStream(stream: Stream, endStream: boolean): void;
-  /** The peer sent GOAWAY. */
+  /** A GOAWAY went either way: no stream can be opened any more. */
   onDraining(debug: string): void;
   /** The tunnel drains and its last stream is gone. May come more than once. */
   onDrained(): void;
@@ -151,7 +151,7 @@ export class Connection implements StreamOwner, InboundTarget {
   /** Graceful: the peer's streams so far finish, later ones are not looked at, and neither side opens more. */
   goAway(debug: string): void {
     if (this.state === "closed" || this.table.goawaySent !== undefined) return;
-    this.state = "draining";
+    this.#drain(debug);
     this.table.goawaySent = this.table.lastPeerId;
     this.sendControl(encodeGoaway(this.table.lastPeerId, TunnelErrorCode.NO_ERROR, debug));
     this.#checkDrained();
@@ -220,8 +220,7 @@ export class Connection implements StreamOwner, InboundTarget {
   }
 
   peerDrains(lastStreamId: number, _code: TunnelErrorCode, debug: string): void {
-    if (this.state === "open") this.state = "draining";
-    this.#events.onDraining(debug);
+    this.#drain(debug);
     for (const stream of this.table.all()) {
       if (!this.table.isOwn(stream.id) || stream.id <= lastStreamId || stream.state === "closed") continue;
       this.#remove(stream);
@@ -305,6 +304,12 @@ export class Connection implements StreamOwner, InboundTarget {
     stream.queue.clear();
     stream.window.release();
     this.table.remove(stream);
+  }
+
+  #drain(debug: string): void {
+    if (this.state !== "open") return;
+    this.state = "draining";
+    this.#events.onDraining(debug);
   }
 
   #checkDrained(): void {

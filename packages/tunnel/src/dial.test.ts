@@ -220,6 +220,12 @@ describe("TLS", () => {
     await tunnel.closed;
   });
 
+  test("a server by its address", async () => {
+    await using server = await startServer({ tls: own });
+    const tunnel = await dialTunnel(server.url.replace("localhost", "127.0.0.1"), { ca: [own.cert] });
+    tunnel.terminate();
+  });
+
   test("a server that nobody vouches for", async () => {
     await using server = await startServer({ tls: own });
     expect(await failure(server.url)).toMatchObject({ code: "tls_untrusted", fatal: false });

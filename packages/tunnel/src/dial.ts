@@ -99,6 +99,7 @@ function handshake(target: URL, socket: Socket, options: DialOptions, signal: Ab
       headers: { ...options.headers },
       perMessageDeflate: false,
       maxPayload: MAX_MESSAGE_BYTES,
+      // A peer that does not answer a close is not waited for; ws has this option, its types do not.
       ...{ closeTimeout: 5_000 },
     });
     const onAbort = () => ws.terminate();

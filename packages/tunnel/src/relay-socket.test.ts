@@ -68,8 +68,10 @@ test("what was read from a socket arrives even if the socket has closed before t
   const stream = wire.dialler.open();
   wire.settle();
   const served = wire.acceptor.accepted[0] as TunnelStream;
-  served.end();
-  const server = createServer({ allowHalfOpen: true }, (socket) => relaySocket(stream, socket));
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    relaySocket(stream, socket);
+    served.end();
+  });
   const program = connect({ port: await listen(server), host: "127.0.0.1", allowHalfOpen: true });
   program.resume();
   program.end(Buffer.alloc(300_000));

@@ -27,7 +27,7 @@ export interface TunnelOptions {
   /** The peer opened a stream: set `stream.handler` before returning, or reset it. Absent: such streams are refused. */
   readonly onStream?: ((stream: TunnelStream, endStream: boolean) => void) | undefined;
   readonly onClose?: ((info: TunnelCloseInfo) => void) | undefined;
-  /** The peer takes no new streams: dial another tunnel. Streams under way finish. */
+  /** No stream can be opened here any more (a GOAWAY went either way): dial another tunnel. Streams under way finish. */
   readonly onDraining?: ((debug: string) => void) | undefined;
   /** A handler threw, and its stream was reset with INTERNAL_ERROR. Absent: the error is thrown as uncaught. */
   readonly onHandlerError?: ((error: unknown, stream: TunnelStream) => void) | undefined;
@@ -49,7 +49,7 @@ const CLOSE_PROTOCOL_ERROR = 1002;
 export class Tunnel {
   /** Settles when the tunnel is closed; never rejects. */
   readonly closed: Promise<TunnelCloseInfo>;
-  /** Settles when the peer's GOAWAY has come: no stream can be opened here any more. */
+  /** Settles when no stream can be opened here any more: a GOAWAY went either way. */
   readonly draining: Promise<void>;
   readonly #ws: WebSocket;
   readonly #socket: Duplex;

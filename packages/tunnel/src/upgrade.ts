@@ -57,6 +57,7 @@ export function attachUpgrade(
     perMessageDeflate: false,
     maxPayload: MAX_MESSAGE_BYTES,
     handleProtocols: () => SUBPROTOCOL,
+    // A peer that does not answer a close is not waited for; ws has this option, its types do not.
     ...{ closeTimeout: 5_000 },
   });
 

@@ -13,6 +13,10 @@ export interface UpstreamRequest {
 
 /** What a request rides on, because only that knows how its socket ended. */
 export interface Carrier {
+  /**
+   * The socket ended with an error. undici and node:http take a reset for the end of an answer whose end is the
+   * connection's; to us an answer that was cut off is never whole.
+   */
   readonly socketBroke: boolean;
 }
 
@@ -23,5 +27,5 @@ export interface UpstreamHandler extends Dispatcher.DispatchHandler {
 
 /** Sends requests to one origin. */
 export interface CallDispatcher {
-  dispatch(request: UpstreamRequest, handler: UpstreamHandler): unknown;
+  dispatch(request: UpstreamRequest, handler: UpstreamHandler): void;
 }

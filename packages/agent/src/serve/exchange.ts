@@ -5,7 +5,7 @@ import type { AppliedCredential } from "../credential/credential.ts";
 import { CredentialError } from "../credential/secret-source.ts";
 import { codeOf } from "../error-code.ts";
 import { RequestBody } from "./body.ts";
-import type { Carrier, UpstreamHandler, UpstreamRequest } from "./dispatcher.ts";
+import type { CallDispatcher, Carrier, UpstreamHandler, UpstreamRequest } from "./dispatcher.ts";
 import { type AnswerFields, answerHeaders, requestHeaders, requestPath, requestTrailers } from "./headers.ts";
 import type { Waiter } from "./slots.ts";
 import type { Upstream } from "./upstream.ts";
@@ -22,9 +22,9 @@ export type Outcome =
   | { readonly kind: "cancelled"; readonly detail: string };
 
 /**
- * collecting: the body is arriving and nothing has gone out · waiting: for one of the connection's slots · asking: the
+ * collecting: the body is arriving and nothing has gone out · waiting: for one of the connection's clients · asking: the
  * call is on its way to the model server · answering: the answer's head has been sent on · over: nothing more happens,
- * whatever still arrives. A slot is held while asking and answering.
+ * whatever still arrives. A client is held while asking and answering.
  */
 type Phase = "collecting" | "waiting" | "asking" | "answering" | "over";
 
@@ -38,7 +38,7 @@ const MAX_TIMER_MS = 0x7fff_ffff;
  *
  * Longer than most files: what each side may do in each phase of a call reads best as one.
  */
-export class Exchange implements StreamHandler, UpstreamHandler, Waiter {
+export class Exchange implements StreamHandler, UpstreamHandler, Waiter<CallDispatcher> {
   readonly call: HttpCall;
   readonly upstream: Upstream;
   readonly startedMs: number = performance.now();
@@ -54,6 +54,7 @@ export class Exchange implements StreamHandler, UpstreamHandler, Waiter {
   #goScheduled = false;
   /** It went, or goes, out by the way that can end with trailers; the call must have announced them. */
   #carriesTrailers = false;
+  #client: CallDispatcher | undefined;
   #credential: AppliedCredential | undefined;
   #controller: Dispatcher.DispatchController | undefined;
   #status = 0;
@@ -120,8 +121,9 @@ export class Exchange implements StreamHandler, UpstreamHandler, Waiter {
 
   onReset(error: StreamResetError): void {
     if (this.#phase === "over") return;
-    this.#finish({ kind: "cancelled", detail: error.message });
+    this.#stop();
     this.#letGo(error);
+    this.#finish({ kind: "cancelled", detail: error.message });
   }
 
   onDrain(): void {
@@ -136,11 +138,13 @@ export class Exchange implements StreamHandler, UpstreamHandler, Waiter {
   // --- to the model server ---
 
   #go(): void {
-    if (this.upstream.slots.take(this)) this.onSlot();
-    else this.#phase = "waiting";
+    const client = this.upstream.clients.take(this);
+    if (client === undefined) this.#phase = "waiting";
+    else this.onSlot(client);
   }
 
-  onSlot(): void {
+  onSlot(client: CallDispatcher): void {
+    this.#client = client;
     this.#phase = "asking";
     let credential: AppliedCredential | Promise<AppliedCredential> | undefined;
     try {
@@ -180,7 +184,7 @@ export class Exchange implements StreamHandler, UpstreamHandler, Waiter {
     }
     if (body?.isComplete) request.body = body.take();
     else if (body !== undefined && call.length !== undefined) list.push("content-length", String(call.length));
-    upstream.pool.dispatch(request, this);
+    this.#client?.dispatch(request, this);
   }
 
   // --- from the model server, through undici ---
@@ -217,8 +221,9 @@ export class Exchange implements StreamHandler, UpstreamHandler, Waiter {
     const list = answerHeaders(trailers, this.#credential);
     if (list.length > 0) this.#stream.endWithTrailers({ trailers: list });
     else this.#stream.end();
-    this.#finish({ kind: "answered", status: this.#status });
+    this.#stop();
     this.#stopReading();
+    this.#finish({ kind: "answered", status: this.#status });
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
@@ -230,7 +235,7 @@ export class Exchange implements StreamHandler, UpstreamHandler, Waiter {
   #fail(error: StreamError, detail: string): void {
     if (this.#phase === "over") return;
     const answering = this.#phase === "answering";
-    this.#finish({ kind: "failed", error, detail });
+    this.#stop();
     if (answering) {
       // Never an orderly end: what the client has is not the whole answer.
       this.#stream.reset(TunnelErrorCode.INTERNAL_ERROR, `${error.code}: ${error.message}`);
@@ -239,15 +244,19 @@ export class Exchange implements StreamHandler, UpstreamHandler, Waiter {
       this.#stopReading();
     }
     this.#letGo(OVER);
+    this.#finish({ kind: "failed", error, detail });
   }
 
-  #finish(outcome: Outcome): void {
-    const { slots } = this.upstream;
-    const phase = this.#phase;
+  /** From here on nothing that arrives counts, whichever side it comes from. */
+  #stop(): void {
+    if (this.#phase === "waiting") this.upstream.clients.leave(this);
     this.#phase = "over";
     clearTimeout(this.#timer);
-    if (phase === "waiting") slots.leave(this);
-    else if (phase !== "collecting") slots.giveBack();
+  }
+
+  /** Last of all, when the client has been told to let go of the call. */
+  #finish(outcome: Outcome): void {
+    if (this.#client !== undefined) this.upstream.clients.giveBack(this.#client);
     this.upstream.calls -= 1;
     this.#events.over(this, outcome);
   }

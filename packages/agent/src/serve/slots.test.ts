@@ -1,39 +1,57 @@
 import { expect, it } from "vitest";
 import { Slots, type Waiter } from "./slots.ts";
 
-function waiter(onSlot: () => void = () => {}): Waiter & { calls: number } {
-  const it = {
-    calls: 0,
-    onSlot() {
-      it.calls += 1;
-      onSlot();
-    },
-  };
-  return it;
+function numbered(count: number): Slots<number> {
+  let made = 0;
+  return new Slots(count, () => {
+    made += 1;
+    return made;
+  });
 }
+const nobody: Waiter<number> = { onSlot() {} };
 
-it("hands slots out in the order of asking, and none to who has left", () => {
-  const slots = new Slots(1);
-  const order: string[] = [];
-  const named = (name: string): Waiter => waiter(() => order.push(name));
-  const [a, b, c] = [named("a"), named("b"), named("c")];
-  expect([slots.take(waiter()), slots.take(a), slots.take(b), slots.take(c)]).toEqual([true, false, false, false]);
-  slots.leave(b);
-  slots.giveBack();
-  expect(order).toEqual(["a"]);
-  slots.giveBack();
-  slots.giveBack();
-  expect(order).toEqual(["a", "c"]);
-  expect([slots.take(waiter()), slots.take(waiter())]).toEqual([true, false]);
+it("makes no more than it may, and hands the last one used out first", () => {
+  const slots = numbered(2);
+  expect([slots.take(nobody), slots.take(nobody), slots.take(nobody)]).toEqual([1, 2, undefined]);
+  slots.leave(nobody);
+  slots.giveBack(1);
+  slots.giveBack(2);
+  expect([slots.take(nobody), slots.take(nobody)]).toEqual([2, 1]);
 });
 
-it("survives a crowd that gives back at once", () => {
-  const slots = new Slots(2);
-  slots.take(waiter());
-  const crowd = Array.from({ length: 50_000 }, () => waiter(() => slots.giveBack()));
-  slots.take(waiter());
-  for (const each of crowd) slots.take(each);
-  slots.giveBack();
-  expect(crowd.every(({ calls }) => calls === 1)).toBe(true);
-  expect([slots.take(waiter()), slots.take(waiter())]).toEqual([true, false]);
+it("serves those who wait in their order, none that has left, and nobody past them", async () => {
+  const slots = numbered(1);
+  const order: string[] = [];
+  const named = (name: string): Waiter<number> => ({ onSlot: () => order.push(name) });
+  const [a, b, c] = [named("a"), named("b"), named("c")];
+  slots.take(nobody);
+  for (const waiter of [a, b, c]) expect(slots.take(waiter)).toBeUndefined();
+  slots.leave(b);
+  slots.giveBack(1);
+  expect(slots.take(named("late"))).toBeUndefined();
+  expect(order).toEqual([]);
+  for (const expected of [["a"], ["a", "c"], ["a", "c", "late"]]) {
+    await Promise.resolve();
+    expect(order).toEqual(expected);
+    slots.giveBack(1);
+  }
+  expect(slots.take(nobody)).toBe(1);
+});
+
+it("survives a crowd that gives back at once", async () => {
+  const slots = numbered(1);
+  let served = 0;
+  slots.take(nobody);
+  for (let waiter = 0; waiter < 50_000; waiter++) {
+    slots.take({
+      onSlot(slot) {
+        served += 1;
+        slots.giveBack(slot);
+      },
+    });
+  }
+  slots.giveBack(1);
+  await Promise.resolve();
+  expect(served).toBe(50_000);
+  expect([slots.take(nobody), slots.take(nobody)]).toEqual([1, undefined]);
 });

@@ -1,48 +1,61 @@
-/** Somebody who waits for a slot. `onSlot` is called once, when one is theirs. */
-export interface Waiter {
-  onSlot(): void;
+/** Somebody who waits for a slot. `onSlot` is called at most once, when one is theirs. */
+export interface Waiter<T> {
+  onSlot(slot: T): void;
 }
 
 /**
- * So many at one time; the others wait in the order in which they came. One that gives up while it waits is gone at
- * once, which undici's own queue does not do: there the bodies of cancelled calls would pile up behind a model server
- * that hangs.
+ * So many things to be used by one at a time, made when first needed; who finds none waits, first come first served.
+ * One that gives up while it waits is gone at once: behind a model server that hangs, the bodies of cancelled calls
+ * must not pile up.
  */
-export class Slots {
-  #free: number;
+export class Slots<T> {
+  readonly #count: number;
+  readonly #make: () => T;
+  #made = 0;
+  /** The last one used is the next one used: its socket is the freshest, and idle ones get to close. */
+  readonly #idle: T[] = [];
+  readonly #waiting: Set<Waiter<T>> = new Set();
   #handing = false;
-  readonly #waiting: Set<Waiter> = new Set();
 
-  constructor(count: number) {
-    this.#free = count;
+  constructor(count: number, make: () => T) {
+    this.#count = count;
+    this.#make = make;
   }
 
-  /** True: a slot is the waiter's now. False: it waits for `onSlot`. */
-  take(waiter: Waiter): boolean {
-    if (this.#free > 0) {
-      this.#free -= 1;
-      return true;
+  /** A slot that is the caller's until `giveBack`; undefined: `onSlot` will be called. */
+  take(waiter: Waiter<T>): T | undefined {
+    if (this.#waiting.size === 0) {
+      const idle = this.#idle.pop();
+      if (idle !== undefined) return idle;
+      if (this.#made < this.#count) {
+        this.#made += 1;
+        return this.#make();
+      }
     }
     this.#waiting.add(waiter);
-    return false;
+    return undefined;
   }
 
-  giveBack(): void {
-    this.#free += 1;
-    if (this.#handing) return;
-    // A waiter may give its slot back within `onSlot`; a loop, because a thousand that do would overflow the stack.
+  /** Whoever waits gets it in a microtask, not here: it is given back from within the callbacks of what it is. */
+  giveBack(slot: T): void {
+    this.#idle.push(slot);
+    if (this.#waiting.size === 0 || this.#handing) return;
     this.#handing = true;
-    for (const next of this.#waiting) {
-      if (this.#free === 0) break;
-      this.#free -= 1;
-      this.#waiting.delete(next);
-      next.onSlot();
-    }
-    this.#handing = false;
+    queueMicrotask(() => this.#hand());
   }
 
   /** No longer waits. */
-  leave(waiter: Waiter): void {
+  leave(waiter: Waiter<T>): void {
     this.#waiting.delete(waiter);
+  }
+
+  #hand(): void {
+    for (const waiter of this.#waiting) {
+      const slot = this.#idle.pop();
+      if (slot === undefined) break;
+      this.#waiting.delete(waiter);
+      waiter.onSlot(slot);
+    }
+    this.#handing = false;
   }
 }

@@ -14,7 +14,9 @@ it("lets one of several processes in at a time", async () => {
   const dir = tempDir();
   const counter = join(dir, "counter");
   writeFileSync(counter, "0");
-  const children = Array.from({ length: 4 }, () => spawnSource("lock-process.ts", [join(dir, "lock"), counter, "25"]));
+  const children = Array.from({ length: 4 }, () =>
+    spawnSource(new URL("../testing/lock-process.ts", import.meta.url), [join(dir, "lock"), counter, "25"]),
+  );
   for (const { code, stderr } of await Promise.all(children.map(outcome))) expect([code, stderr]).toEqual([0, ""]);
   expect(readFileSync(counter, "utf8")).toBe("100");
   expect(readdirSync(dir)).toEqual(["counter"]);

@@ -97,30 +97,28 @@ describe.runIf(process.platform === "linux")("the probe", () => {
   });
 });
 
+/** Debian's; nothing of ours installs them. */
+const [BUS, KEYRING] = ["dbus-daemon", "gnome-keyring-daemon"] as const;
 const present = (program: string): boolean => spawnSync(program, ["--version"]).status === 0;
 
 // A real Secret Service, where Debian's gnome-keyring and dbus are installed.
-describe.skipIf(!present("gnome-keyring-daemon") || !present("dbus-daemon"))("gnome-keyring", () => {
+describe.skipIf(!present(KEYRING) || !present(BUS))("gnome-keyring", () => {
   const started: ChildProcess[] = [];
   afterEach(() => {
     for (const child of started.splice(0)) child.kill();
   });
 
   async function bus(unlock: boolean) {
-    const dbus = spawn("dbus-daemon", ["--session", "--nofork", "--print-address=1"], {
+    const dbus = spawn(BUS, ["--session", "--nofork", "--print-address=1"], {
       stdio: ["ignore", "pipe", "ignore"],
     });
     started.push(dbus);
     const [address] = (await once(dbus.stdout, "data")) as [Buffer];
     const where = machine(address.toString().trim(), { XDG_RUNTIME_DIR: tempDir() });
-    const daemon = spawn(
-      "gnome-keyring-daemon",
-      ["--foreground", "--components=secrets", ...(unlock ? ["--unlock"] : [])],
-      {
-        env: where.env,
-        stdio: ["pipe", "ignore", "ignore"],
-      },
-    );
+    const daemon = spawn(KEYRING, ["--foreground", "--components=secrets", ...(unlock ? ["--unlock"] : [])], {
+      env: where.env,
+      stdio: ["pipe", "ignore", "ignore"],
+    });
     started.push(daemon);
     daemon.stdin.end(unlock ? "password" : "");
     return where;

@@ -65,7 +65,9 @@ it("exchanges one that is about to end, and stores the rotated refresh token", a
 
 it("does it once for several processes at the same time: a rotated token sent twice would revoke the family", async () => {
   await signIn(101_000);
-  const children = Array.from({ length: 5 }, () => spawnSource("refresh-process.ts", [configDir, SERVER]));
+  const children = Array.from({ length: 5 }, () =>
+    spawnSource(new URL("../testing/refresh-process.ts", import.meta.url), [configDir, SERVER]),
+  );
   const results = await Promise.all(children.map(outcome));
   for (const { code, stderr } of results) expect([code, stderr]).toEqual([0, ""]);
   expect(new Set(results.map(({ stdout }) => stdout)).size).toBe(1);

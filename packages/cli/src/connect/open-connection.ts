@@ -45,6 +45,7 @@ export class OpenConnection {
       client: `hoopish/${VERSION}`,
       ...(reason !== undefined && { reason }),
       ...(ticket !== undefined && { ticket }),
+      ...(reporter.calls && { calls: true }),
     };
     const onReady = (info: SessionInfo): void => {
       this.#info = info;

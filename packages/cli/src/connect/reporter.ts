@@ -5,6 +5,8 @@ import { type ConnectEvent, eventLines } from "./events.ts";
 
 /** Where the events of `connect` go. */
 export interface Reporter {
+  /** Whether calls are shown at all; where not, the server is not asked to tell of them. */
+  readonly calls: boolean;
   tell(event: ConnectEvent): void;
   close(): Promise<void>;
 }
@@ -12,12 +14,13 @@ export interface Reporter {
 /** Lines, JSON lines, or the live view; with a child program, whose stdout it is, only what matters, on stderr. */
 export async function createReporter(context: Context, withChild: boolean): Promise<Reporter> {
   const { output, world } = context;
-  if (withChild) return { tell: (event) => tellBeside(context, event), close: async () => {} };
+  if (withChild) return { calls: output.json, tell: (event) => tellBeside(context, event), close: async () => {} };
   if (!output.json && !output.quiet && isLive(world.stdout, world.env)) return openView(context);
   return {
+    // With --quiet where it is, and what is wrong; not each call.
+    calls: !output.quiet,
     tell: (event) => {
-      // With --quiet where it is, and what is wrong; not each call.
-      if (output.quiet && !output.json && (event.event === "call" || event.event === "closed")) return;
+      if (output.quiet && !output.json && event.event === "closed") return;
       output.event(event, (safe, style) => eventLines(safe, style, output.quiet));
     },
     close: async () => {},
@@ -39,5 +42,5 @@ async function openView({ world }: Context): Promise<Reporter> {
   const { Board } = await import("./board.ts");
   const board = new Board();
   const view = startView(board, world.stdout, wantsColour(world.stdout, world.env), world.now);
-  return { tell: (event) => board.add(safeDeep(event)), close: () => view.close() };
+  return { calls: true, tell: (event) => board.add(safeDeep(event)), close: () => view.close() };
 }

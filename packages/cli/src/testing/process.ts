@@ -2,9 +2,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
 /** Runs a TypeScript file of this package in a Node of its own, from source. */
-export function spawnSource(file: string, args: readonly string[]): ChildProcess {
-  const path = fileURLToPath(new URL(`./${file}`, import.meta.url));
-  return spawn(process.execPath, ["--conditions=@hoopish/source", path, ...args], {
+export function spawnSource(file: URL, args: readonly string[]): ChildProcess {
+  return spawn(process.execPath, ["--conditions=@hoopish/source", fileURLToPath(file), ...args], {
     stdio: ["ignore", "pipe", "pipe"],
   });
 }

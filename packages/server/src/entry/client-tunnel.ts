@@ -21,6 +21,8 @@ import type { Refusals } from "./refusals.ts";
 const REFUSED_STREAM = 0x7;
 /** Event bytes that may wait for a CLI that does not read its session's events; what comes then is left out. */
 const MAX_EVENT_BYTES = 262_144;
+/** A live view is a person's: it need not be quicker. */
+const EVENT_BUNDLE_MS = 50;
 
 export interface ClientTunnelPorts {
   readonly identity: Identity;
@@ -101,7 +103,11 @@ class ClientTunnel {
     if (!ask.success) throw new HoopishError("bad_request", "session.open is malformed");
     if (this.#principal.expiresAtMs <= this.#ports.now())
       throw new HoopishError("unauthenticated", "the sign-in expired");
-    const session = await this.#ports.sessions.open(this.#principal, ask.data, (event) => emit(stream, event));
+    const events = new EventStream(stream);
+    const emit = (event: SessionEvent): void => {
+      if (event.event !== "call" || ask.data.calls === true) events.emit(event);
+    };
+    const session = await this.#ports.sessions.open(this.#principal, ask.data, emit);
     opened = session;
     this.#sessions.set(session.id, session);
     session.signal.addEventListener("abort", () => {
@@ -155,8 +161,33 @@ class ClientTunnel {
   }
 }
 
-function emit(stream: TunnelStream, event: SessionEvent): void {
-  if (stream.state === "closed" || stream.state === "half-closed-local") return;
-  if (event.event === "call" && stream.writableQueued > MAX_EVENT_BYTES) return;
-  stream.write(Buffer.from(`${JSON.stringify(event)}\n`));
+/** A session's events, one JSON a line. Calls are told in bundles: a frame for each would cost as much as a small call. */
+class EventStream {
+  readonly #stream: TunnelStream;
+  #lines = "";
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(stream: TunnelStream) {
+    this.#stream = stream;
+  }
+
+  emit(event: SessionEvent): void {
+    if (event.event === "call") {
+      if (this.#stream.writableQueued + this.#lines.length > MAX_EVENT_BYTES) return;
+      this.#lines += `${JSON.stringify(event)}\n`;
+      this.#timer ??= setTimeout(() => this.#flush(), EVENT_BUNDLE_MS);
+      return;
+    }
+    this.#lines += `${JSON.stringify(event)}\n`;
+    this.#flush();
+  }
+
+  #flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const lines = this.#lines;
+    this.#lines = "";
+    const { state } = this.#stream;
+    if (state !== "closed" && state !== "half-closed-local") this.#stream.write(Buffer.from(lines));
+  }
 }

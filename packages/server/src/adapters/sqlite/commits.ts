@@ -1,6 +1,6 @@
 import { type Batch, type EvidenceStore, StoreLost } from "../../evidence/store.ts";
 import { OpenPayloads } from "./open-payloads.ts";
-import type { DatabaseThread } from "./thread.ts";
+import type { DatabaseThreads } from "./threads.ts";
 import { type NumberedBatch, packBatch, packedSize } from "./wire.ts";
 
 const NO_CHANGES: Buffer = Buffer.alloc(0);
@@ -10,25 +10,18 @@ const NO_CHANGES: Buffer = Buffer.alloc(0);
  * call's payload; it is known here before the batch is written, because nobody else writes.
  */
 export class Commits implements EvidenceStore {
-  readonly #reopen: () => Promise<DatabaseThread>;
+  readonly #threads: DatabaseThreads;
   readonly #payloads = new OpenPayloads();
-  #thread: DatabaseThread;
   #next: number;
   #unsettled = false;
 
-  constructor(thread: DatabaseThread, reopen: () => Promise<DatabaseThread>) {
-    this.#thread = thread;
-    this.#reopen = reopen;
-    this.#next = thread.size;
-  }
-
-  /** The writer's thread as it is now. */
-  get thread(): DatabaseThread {
-    return this.#thread;
+  constructor(threads: DatabaseThreads) {
+    this.#threads = threads;
+    this.#next = threads.writer.size;
   }
 
   async commit(batch: Batch): Promise<void> {
-    if (this.#thread.lost) await this.#restart();
+    if (this.#threads.writer.lost) await this.#restart();
     const rows = this.#payloads.place(batch, this.#next);
     const changes = batch.changes.length === 0 ? NO_CHANGES : Buffer.from(JSON.stringify(batch.changes));
     try {
@@ -44,8 +37,8 @@ export class Commits implements EvidenceStore {
   }
 
   async probe(): Promise<void> {
-    if (this.#thread.lost) await this.#restart();
-    await this.#thread.ask("writer.probe");
+    if (this.#threads.writer.lost) await this.#restart();
+    await this.#threads.writer.ask("writer.probe");
   }
 
   /** Before a read: what is durable is to be found. */
@@ -53,25 +46,24 @@ export class Commits implements EvidenceStore {
     if (!this.#unsettled) return;
     this.#unsettled = false;
     try {
-      await this.#thread.ask("writer.settle");
+      await this.#threads.writer.ask("writer.settle");
     } catch (error) {
       this.#unsettled = true;
       throw error;
     }
   }
 
-  /** A thread that has ended is started again: whatever ended it, the file is whole. */
   async #restart(): Promise<void> {
-    this.#thread = await this.#reopen();
-    this.#next = this.#thread.size;
+    this.#next = (await this.#threads.reopenWriter()).size;
   }
 
   #send(batch: NumberedBatch): Promise<void> {
-    const { batch: shared } = this.#thread;
-    if (packedSize(batch, false) <= shared.length) return this.#thread.commit(packBatch(batch, shared));
+    const { writer } = this.#threads;
+    const shared = writer.batch;
+    if (packedSize(batch, false) <= shared.length) return writer.commit(packBatch(batch, shared));
     const size = packedSize(batch, true);
-    if (size <= shared.length) return this.#thread.commit(packBatch(batch, shared));
+    if (size <= shared.length) return writer.commit(packBatch(batch, shared));
     const bytes = Buffer.from(new ArrayBuffer(size));
-    return this.#thread.commitLarge(bytes.subarray(0, packBatch(batch, bytes)));
+    return writer.commitLarge(bytes.subarray(0, packBatch(batch, bytes)));
   }
 }

@@ -6,7 +6,7 @@ import { migrate } from "./schema.ts";
 
 /** How a worker is to open the database; the worker's `workerData`. */
 export interface DatabaseOptions {
-  readonly role: "writer" | "reader";
+  readonly role: "writer" | "reader" | "checkpointer";
   /** A file, or `:memory:`. */
   readonly path: string;
   /** Pages that the file may have, at most; for tests of a full disk. */
@@ -23,7 +23,7 @@ const BUSY_MS = 1_000;
  */
 const WRITER_PRAGMAS = `
   PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;
-  PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -4096; PRAGMA recursive_triggers = ON;`;
+  PRAGMA journal_size_limit = 16777216; PRAGMA cache_size = -4096; PRAGMA recursive_triggers = ON;`;
 
 export interface OpenDatabase {
   readonly db: DatabaseSync;
@@ -51,6 +51,13 @@ export function openWriter({ path, maxPages }: DatabaseOptions): OpenDatabase {
     lock?.close();
     throw error;
   }
+}
+
+/** A second connection that can write, and only ever moves what is committed from the WAL into the file. */
+export function openCheckpointer({ path }: DatabaseOptions): OpenDatabase {
+  const db = new DatabaseSync(path, { timeout: BUSY_MS });
+  db.exec("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -256");
+  return { db, close: () => db.close() };
 }
 
 export function openReader({ path }: DatabaseOptions): OpenDatabase {

@@ -9,6 +9,11 @@ export const BELL = 0;
 export const MESSAGES = 1;
 /** Bytes of the batch that lies in `batch`; 0: none. */
 export const BATCH = 2;
+/** Checkpoints of the WAL that the writer has asked for, and that are done. */
+export const CHECKPOINTS_ASKED = 3;
+export const CHECKPOINTS_DONE = 4;
+/** Not 0: whoever waits for another thread is to end. */
+export const CLOSING = 5;
 
 const CONTROL_BYTES = 64;
 /** Batches up to this size cross in shared memory; larger ones, which one large payload piece can make, in a message. */

@@ -6,7 +6,7 @@ import { type LeftOpen, recover } from "../../evidence/recovery.ts";
 import { createAgentStore } from "./agent-store.ts";
 import { Commits } from "./commits.ts";
 import type { ExportPosition } from "./export-queries.ts";
-import { DatabaseThread } from "./thread.ts";
+import { DatabaseThreads } from "./threads.ts";
 
 export interface SqliteStoreOptions {
   /** The database's file, made when it is not there; or `:memory:`, which lives as long as the store. */
@@ -34,37 +34,24 @@ export interface SqliteStore {
  * @throws HoopishError configuration: the file cannot be opened, or another server uses it; evidence_unavailable
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<SqliteStore> {
-  const commits = new Commits(await openThread("writer", options), () => openThread("writer", options));
+  const threads = await DatabaseThreads.open({ path: options.path, maxPages: options.maxPages });
+  const bootIndex = threads.writer.size;
+  const commits = new Commits(threads);
   const log = createEvidenceLog(commits, options);
-  // The questions of auditors go to a connection of their own; a database in memory has only one.
-  const inMemory = options.path === ":memory:";
-  let reading: Promise<DatabaseThread> | undefined;
-  const ask = async <T>(method: string, ...args: readonly unknown[]): Promise<T> => {
+  const ask: Ask = async (method, ...args) => {
     await commits.settle();
-    if (inMemory) return commits.thread.ask<T>(`reader.${method}`, ...args);
-    reading ??= openThread("reader", options);
-    const thread = await reading.catch((error: unknown) => {
-      reading = undefined;
-      throw error;
-    });
-    if (thread.lost) reading = undefined;
-    return thread.ask<T>(`reader.${method}`, ...args);
+    return (await threads.reader()).ask(`reader.${method}`, ...args);
   };
   const close = async (): Promise<void> => {
     await log.close();
-    await reading?.then(
-      (thread) => thread.close(),
-      () => undefined,
-    );
-    await commits.thread.close();
+    await threads.close();
   };
-  const bootIndex = commits.thread.size;
   try {
-    const recovered = await recover(await commits.thread.ask<LeftOpen>("reader.leftOpen"), log);
+    const recovered = await recover(await threads.writer.ask<LeftOpen>("reader.leftOpen"), log);
     const agents = createAgentStore(
       {
-        agents: () => commits.thread.ask<readonly EnrolledAgent[]>("reader.agents"),
-        tokenGood: (sha256, name, nowMs) => commits.thread.ask<boolean>("reader.tokenGood", sha256, name, nowMs),
+        agents: () => threads.writer.ask<readonly EnrolledAgent[]>("reader.agents"),
+        tokenGood: (sha256, name, nowMs) => threads.writer.ask<boolean>("reader.tokenGood", sha256, name, nowMs),
       },
       log,
     );
@@ -110,19 +97,4 @@ function createReader(ask: Ask, bootIndex: number): EvidenceReader {
 function checked(cursor: string | undefined): string | undefined {
   if (cursor === undefined || /^\d{1,15}$/.test(cursor)) return cursor;
   throw new HoopishError("bad_request", "that is no cursor of this list");
-}
-
-async function openThread(role: "writer" | "reader", { path, maxPages }: SqliteStoreOptions): Promise<DatabaseThread> {
-  try {
-    return await DatabaseThread.open({ role, path, maxPages });
-  } catch (cause) {
-    const { code, message } = cause as { code?: string; message?: string };
-    if (code === "HOOPISH_LOCKED") {
-      throw new HoopishError("configuration", "another hoopish-server uses this store", {
-        hint: `stop the other server, or give this one a store of its own (${path})`,
-        cause,
-      });
-    }
-    throw new HoopishError("configuration", `the store ${path} cannot be opened: ${message}`, { cause });
-  }
 }

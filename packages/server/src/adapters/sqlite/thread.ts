@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { StoreLost } from "../../evidence/store.ts";
 import type { DatabaseOptions } from "./database.ts";
-import { BATCH, BELL, batchOf, controlOf, MESSAGES, sharedMemory } from "./shared.ts";
+import { BATCH, BELL, batchOf, CHECKPOINTS_ASKED, CLOSING, controlOf, MESSAGES, sharedMemory } from "./shared.ts";
 import type { Reply, Request, ThreadData, WireError } from "./worker.ts";
 
 interface Waiting {
@@ -23,10 +23,14 @@ export class SqliteError extends Error {
   }
 }
 
+/** A thread makes few objects, and none that last: with the default of V8 its heap alone takes 10 MiB more. */
+const YOUNG_GENERATION_MIB = 2;
+
 /** A database thread, seen from the server's. */
 export class DatabaseThread {
   /** Records in the log when it was opened. */
   size = 0;
+  readonly memory: SharedArrayBuffer;
   /** Where a batch for `commit` is written. */
   readonly batch: Buffer;
   readonly #worker: Worker;
@@ -37,16 +41,19 @@ export class DatabaseThread {
   #nextId = 1;
 
   /** @throws SqliteError when the database cannot be opened */
-  static async open(options: DatabaseOptions): Promise<DatabaseThread> {
-    const thread = new DatabaseThread(options);
+  static async open(
+    options: DatabaseOptions,
+    memory: SharedArrayBuffer = sharedMemory(options.role === "writer"),
+  ): Promise<DatabaseThread> {
+    const thread = new DatabaseThread(options, memory);
     thread.size = await new Promise<number>((resolve, reject) => {
       thread.#waiting.set(0, { resolve: resolve as Waiting["resolve"], reject });
     });
     return thread;
   }
 
-  private constructor(options: DatabaseOptions) {
-    const memory = sharedMemory(options.role === "writer");
+  private constructor(options: DatabaseOptions, memory: SharedArrayBuffer) {
+    this.memory = memory;
     this.batch = batchOf(memory);
     this.#control = controlOf(memory);
     // The compiler rewrites imports, not URLs: from source this is worker.ts, from dist worker.js.
@@ -54,6 +61,7 @@ export class DatabaseThread {
     this.#worker = new Worker(new URL(file, import.meta.url), {
       workerData: { ...options, memory } satisfies ThreadData,
       execArgv: ["--disable-warning=ExperimentalWarning"],
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB },
       name: `hoopish-store-${options.role}`,
     });
     this.#worker.on("message", (reply: Reply) => this.#take(reply));
@@ -98,6 +106,8 @@ export class DatabaseThread {
     if (this.#lost !== undefined) return;
     const closed = new Promise((resolve) => this.#worker.once("exit", resolve));
     this.#send({ id: -1, method: "close", args: [] }, []);
+    Atomics.store(this.#control, CLOSING, 1);
+    Atomics.notify(this.#control, CHECKPOINTS_ASKED);
     await closed;
   }
 

@@ -3,7 +3,8 @@
  * and from dist alike.
  */
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
-import { type DatabaseOptions, openReader, openWriter } from "./database.ts";
+import { Checkpoints, serveCheckpoints } from "./checkpoints.ts";
+import { type DatabaseOptions, openCheckpointer, openReader, openWriter } from "./database.ts";
 import { Reader } from "./reader.ts";
 import { BATCH, BELL, batchOf, controlOf, MESSAGES } from "./shared.ts";
 import { Writer } from "./writer.ts";
@@ -48,15 +49,28 @@ const wireError = (thrown: unknown): WireError => {
 };
 
 try {
-  const open = data.role === "writer" ? openWriter(data) : openReader(data);
-  const reader = new Reader(open.db);
-  const writer = data.role === "writer" ? new Writer(open.db) : undefined;
-  reply({ id: 0, value: reader.size() });
-  serve(reader, writer);
-  open.close();
+  if (data.role === "checkpointer") runCheckpointer();
+  else runServer(data.role);
   reply({ id: -1, value: undefined });
 } catch (thrown) {
   reply({ id: 0, error: wireError(thrown) });
+}
+
+function runCheckpointer(): void {
+  const open = openCheckpointer(data);
+  reply({ id: 0, value: 0 });
+  serveCheckpoints(open.db, control);
+  open.close();
+}
+
+function runServer(role: "writer" | "reader"): void {
+  const open = role === "writer" ? openWriter(data) : openReader(data);
+  const reader = new Reader(open.db);
+  const alone = data.path === ":memory:";
+  const writer = role === "writer" ? new Writer(open.db, new Checkpoints(open.db, control, alone)) : undefined;
+  reply({ id: 0, value: reader.size() });
+  serve(reader, writer);
+  open.close();
 }
 
 /** Until it is told to close. */

@@ -1,6 +1,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { applyAgentChange } from "./agent-changes.ts";
 import type { AgentChange } from "./agent-store.ts";
+import type { Checkpoints } from "./checkpoints.ts";
 import type { IndexEntry } from "./index-entry.ts";
 import { Indexer } from "./indexer.ts";
 import { payloadKey } from "./keys.ts";
@@ -8,12 +9,6 @@ import { type BatchSink, readBatch } from "./wire.ts";
 
 /** Records that the derived tables may be behind while commits come one after another. */
 const MAX_BEHIND = 256;
-/** The WAL is copied into the database when it holds so much: about as long as a commit is held up by it. */
-const CHECKPOINT_WAL_BYTES = 16 * 1024 * 1024;
-/** Bytes committed between two looks at the WAL's size. */
-const LOOK_AFTER_BYTES = 1024 * 1024;
-/** A commit rewrites a few pages however little it brings. */
-const COMMIT_OVERHEAD_BYTES = 24 * 1024;
 
 const PROBE_BYTES = 128 * 1024;
 
@@ -24,23 +19,20 @@ export class Writer {
   readonly #commit: StatementSync;
   readonly #insertRecord: StatementSync;
   readonly #insertPayload: StatementSync;
-  readonly #walSize: StatementSync;
-  readonly #pageBytes: number;
   readonly #indexer: Indexer;
+  readonly #checkpoints: Checkpoints;
   readonly #sink: BatchSink;
   #next: number;
   #entries: { readonly index: number; readonly entry: IndexEntry }[] = [];
-  #sinceLook = 0;
 
-  constructor(db: DatabaseSync) {
+  constructor(db: DatabaseSync, checkpoints: Checkpoints) {
     this.#db = db;
     this.#begin = db.prepare("BEGIN IMMEDIATE");
     this.#commit = db.prepare("COMMIT");
     this.#insertRecord = db.prepare("INSERT INTO records (idx, leaf) VALUES (?, ?)");
     this.#insertPayload = db.prepare("INSERT INTO payloads (key, bytes, salt) VALUES (?, ?, ?)");
-    this.#walSize = db.prepare("PRAGMA wal_checkpoint(NOOP)");
-    this.#pageBytes = (db.prepare("PRAGMA page_size").get() as { page_size: number }).page_size;
     this.#indexer = new Indexer(db);
+    this.#checkpoints = checkpoints;
     this.#next = (db.prepare("SELECT coalesce(max(idx) + 1, 0) AS next FROM records").get() as { next: number }).next;
     this.#sink = {
       record: (index, leaf, entry) => {
@@ -63,7 +55,7 @@ export class Writer {
     this.#next += this.#entries.length;
     for (const { index, entry } of this.#entries) this.#indexer.add(index, entry);
     this.#entries = [];
-    this.#sinceLook += batch.length + COMMIT_OVERHEAD_BYTES;
+    this.#checkpoints.committed(batch.length);
   }
 
   /** A batch that came in a message, and lost its class on the way. */
@@ -90,16 +82,10 @@ export class Writer {
   tidy(idle: boolean): void {
     try {
       if (this.#indexer.behind >= MAX_BEHIND || idle) this.#indexer.apply();
-      if (this.#sinceLook >= LOOK_AFTER_BYTES) this.#checkpoint();
+      this.#checkpoints.tidy();
     } catch {
       // The disk is full or broken. The next commit finds out and says so; what was to be done still is.
     }
-  }
-
-  #checkpoint(): void {
-    this.#sinceLook = 0;
-    const { log } = this.#walSize.get() as { log: number };
-    if (log * this.#pageBytes >= CHECKPOINT_WAL_BYTES) this.#db.exec("PRAGMA wal_checkpoint(PASSIVE)");
   }
 
   #transaction(work: () => void): void {

@@ -114,6 +114,9 @@ function relayRequest(
     body: new HttpBody(request),
     answer: new HttpAnswerSink(request, response, session.connection.api),
   };
+  if (!isLocal(headers)) {
+    return refuseUnparsed(session, exchange, new HoopishError("access_denied", NOT_LOCAL), ports);
+  }
   if (!target.startsWith("/")) {
     return refuseUnparsed(
       session,
@@ -123,6 +126,28 @@ function relayRequest(
     );
   }
   return relayCall(session, exchange, ports);
+}
+
+const NOT_LOCAL = "the request's Host or Origin is not the local port: a page in a browser may have sent it";
+const LOOPBACK = /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/i;
+
+/**
+ * Whether a request was made to the local port by name, and not by a web page whose name was pointed at it (DNS rebinding)
+ * or that posts to it blindly. The CLI looks at a connection's first head; this sees every one, also where a browser
+ * shares a connection between pages.
+ */
+function isLocal(headers: readonly string[]): boolean {
+  let host: string | undefined;
+  let origin: string | undefined;
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    const name = headers[i];
+    if (name === "host") host = headers[i + 1];
+    else if (name === "origin") origin = headers[i + 1];
+    else if (name === "sec-fetch-site" && headers[i + 1] !== "none" && headers[i + 1] !== "same-origin") return false;
+  }
+  // HTTP/1.0 has no Host; a browser never speaks it.
+  if (host !== undefined && !LOOPBACK.test(host)) return false;
+  return origin === undefined || (host !== undefined && origin === `http://${host}`);
 }
 
 /** RFC 9112 §6.3: without Content-Length and Transfer-Encoding a request has no body. */
