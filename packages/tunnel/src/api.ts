@@ -36,8 +36,8 @@ export interface TunnelStream {
   /** Answer headers; before the first write. @throws {RangeError} over 64 KiB; {Error} out of order. */
   sendHeaders(headers: object, options?: { readonly endStream?: boolean }): void;
   /**
-   * Queues bytes by reference: they must not change until `writableQueued` is 0. False asks the caller to wait for
-   * `onDrain`; what was written is sent all the same. On a stream that is gone it does nothing and returns false.
+   * Queues bytes by reference: they belong to the tunnel from then on, and must not change. False asks the caller to wait
+   * for `onDrain`; what was written is sent all the same. On a stream that is gone it does nothing and returns false.
    */
   write(chunk: Uint8Array): boolean;
   /** Ends this side's direction, after what is queued. */

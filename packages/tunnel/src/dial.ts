@@ -68,6 +68,8 @@ async function connectSocket(target: URL, options: DialOptions, signal: AbortSig
       : await connectThroughProxy(new URL(options.proxy), host, port, signal);
   socket.setNoDelay(true);
   if (!secure) return socket;
+  // The TLS socket tells of what breaks beneath it.
+  socket.on("error", () => {});
   const { ca, cert, key } = options;
   const tls = tlsConnect({
     socket,

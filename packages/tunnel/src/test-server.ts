@@ -19,11 +19,15 @@ export interface TestServerOptions extends UpgradeOptions {
   readonly route?: UpgradeRoute;
   readonly tls?: { readonly key: string; readonly cert: string };
   readonly onRequest?: RequestListener;
+  /** Of the server's sockets, bytes. */
+  readonly highWaterMark?: number;
 }
 
 /** A server on 127.0.0.1 whose `/tunnel` accepts everybody, unless `route` decides otherwise. */
 export async function startServer(options: TestServerOptions = {}): Promise<TestServer> {
-  const server = options.tls ? createSecureServer(options.tls, options.onRequest) : createServer(options.onRequest);
+  const server = options.tls
+    ? createSecureServer(options.tls, options.onRequest)
+    : createServer({ highWaterMark: options.highWaterMark }, options.onRequest);
   const { promise, resolve } = Promise.withResolvers<Tunnel>();
   const route = options.route ?? (() => ({ accept: options.tunnel ?? {}, onTunnel: resolve }));
   const handle = attachUpgrade(server, { "/tunnel": route }, options);

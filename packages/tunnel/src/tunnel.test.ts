@@ -98,6 +98,16 @@ describe("over real sockets", () => {
     write.mockRestore();
   });
 
+  test("a socket with a large buffer of its own does not stall", async () => {
+    const server = await startServer({ highWaterMark: 4 * 1024 * 1024, tunnel: { onStream: echo } });
+    await using _server = server;
+    const tunnel = await dialTunnel(server.url);
+    const { handler, body } = collect();
+    tunnel.open({}, handler, { body: Buffer.alloc(20_000_000), endStream: true });
+    expect((await body).length).toBe(20_000_000);
+    tunnel.terminate();
+  });
+
   test("without onStream, streams are refused", async () => {
     await using tunnel = await startTunnel();
     const recorder = new Recorder();

@@ -9,7 +9,10 @@ import { ACCEPTOR_LIMITS, DIALLER_LIMITS, type TunnelLimits } from "./limits.ts"
 import type { Stream } from "./stream.ts";
 import { WebSocketWriter } from "./websocket-writer.ts";
 
-/** While the socket holds this much, nothing more is put into it: what is in it goes before every other stream. */
+/**
+ * While the socket holds this much, nothing more is put into it: what is in it goes before every other stream. Not below
+ * the socket's own high-water mark, because under that it does not say when it has drained.
+ */
 const SOCKET_BYTES = 128 * 1024;
 /** DATA handed over in one go, and how many goes before other events have their turn. */
 const PULL_BYTES = 128 * 1024;
@@ -58,6 +61,7 @@ export class Tunnel {
   readonly #writer: WebSocketWriter;
   readonly #keepalive: NodeJS.Timeout;
   readonly #flushSoon: () => void;
+  readonly #socketBytes: number;
   #flushScheduled = false;
   #error: Error | undefined = undefined;
   #settle: (info: TunnelCloseInfo) => void = () => {};
@@ -71,6 +75,7 @@ export class Tunnel {
     this.#ws = ws;
     this.#socket = socket;
     this.#options = options;
+    this.#socketBytes = Math.max(SOCKET_BYTES, socket.writableHighWaterMark);
     this.closed = new Promise((resolve) => {
       this.#settle = resolve;
     });
@@ -186,7 +191,7 @@ export class Tunnel {
     this.#flushScheduled = false;
     const core = this.#core;
     const socket = this.#socket;
-    for (let pulls = 0; core.hasOutput && socket.writableLength < SOCKET_BYTES; pulls++) {
+    for (let pulls = 0; core.hasOutput && socket.writableLength < this.#socketBytes; pulls++) {
       if (!socket.writable) return;
       if (pulls === PULLS_A_TURN) {
         this.#schedule();

@@ -21,6 +21,8 @@ export interface WritableLog extends EvidenceLog {
 /** One batch holds about so much, so that a large payload does not make everybody wait for all of it. */
 const MAX_BATCH_BYTES = 1024 * 1024;
 const PROBE_MS = 2_000;
+/** What "soon" means. A model server that answers within it has request and answer recorded in one write. */
+const SOON_MS = 3;
 
 interface Waiting {
   readonly leaves: readonly Leaf[];
@@ -53,6 +55,7 @@ class GroupCommitLog implements WritableLog {
   #waiting: Waiting[] = [];
   #committing: Promise<void> | undefined;
   #scheduled = false;
+  #later: NodeJS.Timeout | undefined;
   #pendingBytes = 0;
   #probe: NodeJS.Timeout | undefined;
 
@@ -71,17 +74,22 @@ class GroupCommitLog implements WritableLog {
     return this.#pendingBytes;
   }
 
-  append(drafts: readonly RecordDraft[], pieces: readonly PayloadPiece[] = []): Promise<void> {
-    return this.#take(drafts, pieces, undefined);
+  append(
+    drafts: readonly RecordDraft[],
+    pieces: readonly PayloadPiece[] = [],
+    when: "now" | "soon" = "now",
+  ): Promise<void> {
+    return this.#take(drafts, pieces, undefined, when);
   }
 
   appendWith(drafts: readonly RecordDraft[], change: StoreChange): Promise<void> {
-    return this.#take(drafts, [], change);
+    return this.#take(drafts, [], change, "now");
   }
 
   async close(): Promise<void> {
     this.#state = "closed";
     clearTimeout(this.#probe);
+    this.#scheduled = this.#waiting.length > 0 && this.#committing === undefined;
     if (this.#scheduled) this.#flush();
     while (this.#committing !== undefined) await this.#committing;
   }
@@ -90,6 +98,7 @@ class GroupCommitLog implements WritableLog {
     drafts: readonly RecordDraft[],
     pieces: readonly PayloadPiece[],
     change: StoreChange | undefined,
+    when: "now" | "soon",
   ): Promise<void> {
     if (this.#state === "closed") return Promise.reject(unavailable("the log is closed"));
     const first = this.#n;
@@ -108,7 +117,8 @@ class GroupCommitLog implements WritableLog {
     this.#pendingBytes += bytes;
     return new Promise((resolve, reject) => {
       this.#waiting.push({ leaves, admission, change, bytes, resolve, reject });
-      this.#schedule();
+      if (when === "now") this.#schedule();
+      else this.#later ??= setTimeout(() => this.#schedule(), SOON_MS);
     });
   }
 
@@ -124,12 +134,15 @@ class GroupCommitLog implements WritableLog {
   #schedule(): void {
     if (this.#scheduled || this.#committing !== undefined) return;
     this.#scheduled = true;
-    queueMicrotask(() => this.#flush());
+    // After all that this turn of the event loop has read: one batch for all of it.
+    setImmediate(() => this.#flush());
   }
 
   #flush(): void {
     if (!this.#scheduled) return;
     this.#scheduled = false;
+    clearTimeout(this.#later);
+    this.#later = undefined;
     const taken = this.#takeBatch();
     if (taken.length === 0) return;
     this.#committing = this.#store.commit(toBatch(taken)).then(

@@ -24,7 +24,11 @@ export interface PayloadPiece {
  * its `seq`: payload without a record, or with a hole, is refused (`evidence_unavailable`), alone.
  */
 export interface EvidenceLog {
-  append(drafts: readonly RecordDraft[], pieces?: readonly PayloadPiece[]): Promise<void>;
+  /**
+   * `soon`: durable within a few milliseconds, or together with whatever is appended before that; for a record that
+   * nothing waits for yet. Saves a call whose answer comes quickly a write of its own.
+   */
+  append(drafts: readonly RecordDraft[], pieces?: readonly PayloadPiece[], when?: "now" | "soon"): Promise<void>;
   /** False after a write has failed and until one succeeds; /readyz shows it, and calls are refused at once. */
   readonly writable: boolean;
   /** Bytes appended that are not durable yet: who sees it grow stops reading from its peer. */

@@ -82,10 +82,10 @@ export class CallRecords {
     this.#requestBytes = request.bytes.length;
   }
 
-  /** The request and the decision, durable when it resolves. */
-  decided(): Promise<void> {
+  /** The request and the decision, durable when it resolves. `soon`: the model is asked meanwhile. */
+  decided(when: "now" | "soon"): Promise<void> {
     const { drafts, pieces } = this.#decidedDraft(undefined);
-    return this.#ports.log.append(drafts, pieces).catch((error: unknown) => {
+    return this.#ports.log.append(drafts, pieces, when).catch((error: unknown) => {
       // Not written after all: the refusal that follows must bring the decision with it.
       this.#decidedWritten = false;
       throw error;

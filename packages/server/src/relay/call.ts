@@ -36,8 +36,9 @@ export async function relayCall(session: Session, exchange: Exchange, ports: Rel
     records.verdict = verdict;
     if (verdict.verdict === "block") throw new HoopishError(verdict.code, verdict.message);
     // 7 The decision and the request become durable; 8 may overlap with it for plain inference, 10 never.
-    const decided = records.decided();
-    if (!mayOverlap(session, operation)) await decided;
+    const overlaps = mayOverlap(session, operation);
+    const decided = records.decided(overlaps ? "soon" : "now");
+    if (!overlaps) await decided;
     // 8 – 11 Forward; deliver what is durable; close the record.
     await forward(session, exchange, request, records, decided, ports);
   } catch (thrown) {

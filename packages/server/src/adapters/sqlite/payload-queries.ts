@@ -26,6 +26,12 @@ export function payloadsOf(query: Query, callKey: number): StoredPayload[] {
   return [...found.values()];
 }
 
+export interface PayloadBytes {
+  readonly bytes: readonly Uint8Array[];
+  /** Where the payload goes on; undefined: that was the end. */
+  readonly nextSeq: number | undefined;
+}
+
 /** A part of one payload, about `maxBytes` long (one row at least), and the seq after which to go on. */
 export function readPayload(
   query: Query,
@@ -33,7 +39,7 @@ export function readPayload(
   field: PayloadField,
   fromSeq: number,
   maxBytes: number,
-): { readonly bytes: Uint8Array[]; readonly nextSeq: number | undefined } {
+): PayloadBytes {
   const bytes: Uint8Array[] = [];
   let size = 0;
   const rows = query.iterate<{ seq: number; bytes: Uint8Array }>(

@@ -4,9 +4,9 @@ import type { EnrolledAgent } from "../../agents/port.ts";
 import type { CallFilter, Page, RecordedCall } from "../../evidence/port.ts";
 import type { LeftOpen } from "../../evidence/recovery.ts";
 import { callStory, findSession, listCalls, listPastSessions } from "./call-queries.ts";
-import { type ExportPosition, type ExportRange, exportBatch } from "./export-queries.ts";
+import { type ExportBatch, type ExportPosition, type ExportRange, exportBatch } from "./export-queries.ts";
 import { fieldNumber, idBytes, MAX_SEQ, payloadKey } from "./keys.ts";
-import { readPayload } from "./payload-queries.ts";
+import { type PayloadBytes, readPayload } from "./payload-queries.ts";
 import { Query } from "./query.ts";
 
 const PART_BYTES = 1024 * 1024;
@@ -27,7 +27,7 @@ export class Reader {
     return callStory(this.#query, id);
   }
 
-  payloadPart(id: CallId, field: PayloadField, fromSeq: number): { bytes: Uint8Array[]; nextSeq: number | undefined } {
+  payloadPart(id: CallId, field: PayloadField, fromSeq: number): PayloadBytes {
     const call = this.#query.get<{ key: number }>("SELECT key FROM calls WHERE id = ?", idBytes(id));
     if (call === undefined) return { bytes: [], nextSeq: undefined };
     return readPayload(this.#query, call.key, field, fromSeq, PART_BYTES);
@@ -46,7 +46,7 @@ export class Reader {
     return findSession(this.#query, id);
   }
 
-  exportBatch(range: ExportRange, from: ExportPosition | undefined): ReturnType<typeof exportBatch> {
+  exportBatch(range: ExportRange, from: ExportPosition | undefined): ExportBatch {
     return exportBatch(this.#query, range, from);
   }
 

@@ -1,11 +1,12 @@
 import { HoopishError } from "@hoopish/protocol";
 import type { AgentStore, EnrolledAgent } from "../../agents/port.ts";
 import { createEvidenceLog } from "../../evidence/log.ts";
-import type { EvidenceLog, EvidenceReader, ExportItem } from "../../evidence/port.ts";
+import type { EvidenceLog, EvidenceReader } from "../../evidence/port.ts";
 import { type LeftOpen, recover } from "../../evidence/recovery.ts";
 import { createAgentStore } from "./agent-store.ts";
 import { Commits } from "./commits.ts";
-import type { ExportPosition } from "./export-queries.ts";
+import type { ExportBatch, ExportPosition } from "./export-queries.ts";
+import type { PayloadBytes } from "./payload-queries.ts";
 import { DatabaseThreads } from "./threads.ts";
 
 export interface SqliteStoreOptions {
@@ -73,7 +74,7 @@ function createReader(ask: Ask, bootIndex: number): EvidenceReader {
     async *payload(id, field) {
       let seq: number | undefined = 0;
       while (seq !== undefined) {
-        const part: { bytes: Uint8Array[]; nextSeq: number | undefined } = await ask("payloadPart", id, field, seq);
+        const part: PayloadBytes = await ask("payloadPart", id, field, seq);
         yield* part.bytes;
         seq = part.nextSeq;
       }
@@ -81,11 +82,7 @@ function createReader(ask: Ask, bootIndex: number): EvidenceReader {
     async *export({ sinceMs, untilMs }, payloads) {
       let position: ExportPosition | undefined;
       do {
-        const batch: { items: ExportItem[]; position: ExportPosition | undefined } = await ask(
-          "exportBatch",
-          { sinceMs, untilMs, payloads },
-          position,
-        );
+        const batch: ExportBatch = await ask("exportBatch", { sinceMs, untilMs, payloads }, position);
         if (batch.items.length > 0) yield batch.items;
         position = batch.position;
       } while (position !== undefined);

@@ -5,6 +5,8 @@
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { Checkpoints, serveCheckpoints } from "./checkpoints.ts";
 import { type DatabaseOptions, openCheckpointer, openReader, openWriter } from "./database.ts";
+import type { ExportBatch } from "./export-queries.ts";
+import type { PayloadBytes } from "./payload-queries.ts";
 import { Reader } from "./reader.ts";
 import { BATCH, BELL, batchOf, controlOf, MESSAGES } from "./shared.ts";
 import { Writer } from "./writer.ts";
@@ -41,7 +43,7 @@ const port = parentPort;
 const data = workerData as ThreadData;
 const control = controlOf(data.memory);
 
-const reply = (message: Reply): void => port.postMessage(message);
+const reply = (message: Reply, transfer: readonly ArrayBuffer[] = []): void => port.postMessage(message, transfer);
 
 const wireError = (thrown: unknown): WireError => {
   const { message, code, errcode } = thrown as { message?: string; code?: string; errcode?: number };
@@ -107,7 +109,8 @@ function commit(writer: Writer, batch: Buffer): void {
 
 function answer({ id, method, args }: Request, reader: Reader, writer: Writer | undefined): void {
   try {
-    reply({ id, value: call(reader, writer, method, args) });
+    const value = call(reader, writer, method, args);
+    reply({ id, value }, buffersOf(value));
   } catch (thrown) {
     reply({ id, error: wireError(thrown) });
   }
@@ -120,4 +123,11 @@ function call(reader: Reader, writer: Writer | undefined, method: string, args: 
   const found = object?.[name];
   if (found === undefined) throw new Error(`this thread has no ${method}`);
   return found.apply(object, args as unknown[]);
+}
+
+/** The bytes of an answer's payloads: they go to whoever asked, and are not copied. */
+function buffersOf(value: unknown): ArrayBuffer[] {
+  const { bytes, items } = (value ?? {}) as Partial<PayloadBytes & ExportBatch>;
+  const large = bytes ?? items?.flatMap((item) => (item.kind === "payload" ? [item.bytes] : [])) ?? [];
+  return large.filter((part) => part.byteLength === part.buffer.byteLength).map((part) => part.buffer as ArrayBuffer);
 }
