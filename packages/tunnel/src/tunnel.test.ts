@@ -99,13 +99,23 @@ describe("over real sockets", () => {
   });
 
   test("a socket with a large buffer of its own does not stall", async () => {
-    const server = await startServer({ highWaterMark: 4 * 1024 * 1024, tunnel: { onStream: echo } });
+    const onStream = (stream: TunnelStream) => {
+      stream.handler = new Recorder(true);
+      stream.end(Buffer.alloc(1_000_000));
+    };
+    const server = await startServer({ highWaterMark: 4 * 1024 * 1024, tunnel: { onStream } });
     await using _server = server;
-    const tunnel = await dialTunnel(server.url);
-    const { handler, body } = collect();
-    tunnel.open({}, handler, { body: Buffer.alloc(20_000_000), endStream: true });
-    expect((await body).length).toBe(20_000_000);
+    const link = await openLink(server.port, { delayMs: 1, bitsPerSecond: 400e6, queueBytes: 64 * 1024 });
+    const tunnel = await dialTunnel(`ws://127.0.0.1:${link.port}/tunnel`);
+    // Together they have more credit than the kernel's buffers take, so the socket's own fills.
+    const bodies = Array.from({ length: 40 }, () => {
+      const { handler, body } = collect();
+      tunnel.open({}, handler, { endStream: true });
+      return body;
+    });
+    for (const body of await Promise.all(bodies)) expect(body.length).toBe(1_000_000);
     tunnel.terminate();
+    link.close();
   });
 
   test("without onStream, streams are refused", async () => {

@@ -104,16 +104,13 @@ class ClientTunnel {
     if (this.#principal.expiresAtMs <= this.#ports.now())
       throw new HoopishError("unauthenticated", "the sign-in expired");
     const events = new EventStream(stream);
-    const emit = (event: SessionEvent): void => {
-      if (event.event !== "call" || ask.data.calls === true) events.emit(event);
-    };
-    const session = await this.#ports.sessions.open(this.#principal, ask.data, emit);
+    const session = await this.#ports.sessions.open(this.#principal, ask.data, (event) => events.emit(event));
     opened = session;
     this.#sessions.set(session.id, session);
-    session.signal.addEventListener("abort", () => {
+    session.onEnd(({ mayReturn }) => {
       this.#sessions.delete(session.id);
       // The end of its stream tells the client that the session is over for good; otherwise the tunnel's end is enough.
-      if (session.ended?.mayReturn !== true) stream.end();
+      if (mayReturn !== true) stream.end();
     });
     if (over) closed();
     const { connection, facts } = session;

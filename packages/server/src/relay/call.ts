@@ -22,7 +22,7 @@ export async function relayCall(session: Session, exchange: Exchange, ports: Rel
     // 1 Before a byte is read: a session that has ended, or a busy connection, costs its caller nothing but this.
     admit(session, ports);
     // 2 What is to be judged must be known; within limits, because the caller chooses its size.
-    const request = await readRequest(exchange, session.connection, session.signal);
+    const request = await readRequest(exchange, session);
     records.request = request;
     // 3 From bytes to meaning: rules speak of rows and models, not of paths.
     const operation = describe(session.connection.api, {
@@ -45,7 +45,7 @@ export async function relayCall(session: Session, exchange: Exchange, ports: Rel
     await refuse(thrown, exchange, records);
   } finally {
     countCall(ports, session, -1);
-    session.callEnded(ports.now(), records.event());
+    session.callEnded(ports.now(), () => records.event());
   }
 }
 
@@ -59,7 +59,7 @@ export async function refuseUnparsed(
   const records = new CallRecords(newCallId(), session, exchange, ports);
   session.callStarted(ports.now());
   await refuse(error, exchange, records);
-  session.callEnded(ports.now(), records.event());
+  session.callEnded(ports.now(), () => records.event());
 }
 
 function admit(session: Session, ports: RelayPorts): void {
@@ -108,7 +108,7 @@ async function forward(
     exchange.body.trailers,
     delivery,
   );
-  delivery.start(upstream, session.signal, connection.limits.callMs);
+  delivery.start(upstream, session);
   if (!request.ended) sendRest(exchange, request, upstream, delivery, records, connection.limits.requestBytes);
   await delivery.done;
 }

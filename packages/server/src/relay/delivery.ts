@@ -1,5 +1,5 @@
 import { type HeaderList, HoopishError, type HttpAnswer, toHoopishError } from "@hoopish/protocol";
-import type { SessionEnd } from "../sessions/session.ts";
+import type { Session, SessionEnd } from "../sessions/session.ts";
 import { type AnswerDecoder, decoderFor } from "./answer-decoder.ts";
 import { type CallRecords, outcomeOf } from "./call-records.ts";
 import type { AnswerHead, AnswerSink } from "./exchange.ts";
@@ -43,7 +43,7 @@ export class Delivery implements UpstreamListener {
   #owedCredit = 0;
   #clientBlocked = false;
   #timer: NodeJS.Timeout | undefined;
-  #signal: AbortSignal | undefined;
+  #session: Session | undefined;
   #wakeUpstream: (() => void) | undefined;
 
   constructor(sink: AnswerSink, records: CallRecords, decided: Promise<void>, limitBytes: number) {
@@ -64,18 +64,17 @@ export class Delivery implements UpstreamListener {
     return this.#state === "ended";
   }
 
-  start(upstream: Upstream, signal: AbortSignal, timeoutMs: number): void {
+  start(upstream: Upstream, session: Session): void {
     this.#upstream = upstream;
     this.#records.agent = upstream.agent;
-    this.#signal = signal;
+    this.#session = session;
     this.#timer = setTimeout(
       () => this.fail(new HoopishError("upstream_timeout", "the call took too long")),
-      timeoutMs,
+      session.connection.limits.callMs,
     );
-    signal.addEventListener("abort", this.#onSessionEnd, { once: true });
     this.#sink.onGone(() => this.#clientGone());
     this.#sink.onDrain(() => this.#clientDrained());
-    if (signal.aborted) this.#onSessionEnd();
+    session.onEnd(this.#onSessionEnd);
     if (this.#state === "ended") upstream.cancel("the call ended");
   }
 
@@ -278,15 +277,12 @@ export class Delivery implements UpstreamListener {
     this.#records.answered(NOTHING, status, "client_gone").then(this.#settle.resolve, this.#settle.resolve);
   }
 
-  readonly #onSessionEnd = (): void => {
-    const end = this.#signal?.reason as SessionEnd;
-    this.fail(new HoopishError(end.code, end.reason));
-  };
+  readonly #onSessionEnd = ({ code, reason }: SessionEnd): void => this.fail(new HoopishError(code, reason));
 
   #close(): void {
     this.#state = "ended";
     clearTimeout(this.#timer);
-    this.#signal?.removeEventListener("abort", this.#onSessionEnd);
+    this.#session?.offEnd(this.#onSessionEnd);
     this.#decoder?.close();
     this.#wakeUpstream?.();
     this.#fresh = [];

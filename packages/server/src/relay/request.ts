@@ -1,5 +1,5 @@
 import { HoopishError } from "@hoopish/protocol";
-import type { ConnectionConfig } from "../config/config.ts";
+import type { Session, SessionEnd } from "../sessions/session.ts";
 import type { Exchange } from "./exchange.ts";
 import { headerValue } from "./headers.ts";
 
@@ -15,16 +15,12 @@ export interface ReadRequest {
 }
 
 /** @throws HoopishError request_too_large, request_timeout, or why the session ended */
-export async function readRequest(
-  exchange: Exchange,
-  connection: ConnectionConfig,
-  signal: AbortSignal,
-): Promise<ReadRequest> {
-  const { requestBytes, callMs } = connection.limits;
+export async function readRequest(exchange: Exchange, session: Session): Promise<ReadRequest> {
+  const { requestBytes } = session.connection.limits;
   if (exchange.length === 0) return wholeRequest(exchange, Buffer.alloc(0));
   if ((exchange.length ?? 0) > requestBytes) throw tooLarge(requestBytes);
   const limit = Math.min(INSPECT_BYTES, requestBytes);
-  const { bytes, ended } = await within(exchange.body.prefix(limit), callMs, signal);
+  const { bytes, ended } = await within(exchange.body.prefix(limit), session);
   if (bytes.length > requestBytes) throw tooLarge(requestBytes);
   return ended ? wholeRequest(exchange, bytes) : { bytes, ended, json: () => undefined };
 }
@@ -43,15 +39,22 @@ function parseJson(exchange: Exchange, bytes: Buffer): unknown {
   }
 }
 
-async function within<T>(work: Promise<T>, timeoutMs: number, signal: AbortSignal): Promise<T> {
+/** The work's result, unless the session ends or the call's time is over before. */
+function within<T>(work: Promise<T>, session: Session): Promise<T> {
   return new Promise<T>((resolve, reject) => {
-    const timer = setTimeout(() => reject(new HoopishError("request_timeout", "the request took too long")), timeoutMs);
-    const ended = (): void => reject(new HoopishError(signal.reason.code, signal.reason.reason));
-    signal.addEventListener("abort", ended, { once: true });
-    work.then(resolve, reject).finally(() => {
+    const late = (): void => reject(new HoopishError("request_timeout", "the request took too long"));
+    const timer = setTimeout(() => stop(late), session.connection.limits.callMs);
+    const ended = ({ code, reason }: SessionEnd): void => stop(() => reject(new HoopishError(code, reason)));
+    const stop = (settle: () => void): void => {
       clearTimeout(timer);
-      signal.removeEventListener("abort", ended);
-    });
+      session.offEnd(ended);
+      settle();
+    };
+    work.then(
+      (result) => stop(() => resolve(result)),
+      (error: unknown) => stop(() => reject(error)),
+    );
+    session.onEnd(ended);
   });
 }
 

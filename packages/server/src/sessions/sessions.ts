@@ -79,6 +79,7 @@ export class Sessions {
         host: ask.host,
         client: ask.client,
         previous: ask.previous,
+        tellsCalls: ask.calls === true,
         openedAtMs: now(),
       },
       principal,

@@ -1,5 +1,5 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { CHECKPOINTS_ASKED, CHECKPOINTS_DONE, CLOSING } from "./shared.ts";
+import { CHECKPOINTS_ASKED, CHECKPOINTS_DONE, ring, SLOTS } from "./shared.ts";
 
 const MIB = 1024 * 1024;
 /** From here on the WAL is moved into the database. */
@@ -14,8 +14,8 @@ const LOOK_AFTER_BYTES = MIB / 2;
 const COMMIT_OVERHEAD_BYTES = 24 * 1024;
 
 /**
- * Moves what is committed from the WAL into the database, so that the WAL can begin anew. A thread of its own does most
- * of it beside the commits (it took the writer 30 ms for 16 MiB, in which nobody's record became durable); the writer does
+ * Moves what is committed from the WAL into the database, so that the WAL can begin anew. The reader's thread does
+ * most of it beside the commits (it took the writer 30 ms for 16 MiB, in which nobody's record became durable); the writer does
  * the short rest, since the WAL begins anew only when all of it is moved.
  */
 export class Checkpoints {
@@ -55,24 +55,31 @@ export class Checkpoints {
     const asked = Atomics.load(this.#control, CHECKPOINTS_ASKED);
     if (asked !== Atomics.load(this.#control, CHECKPOINTS_DONE)) return;
     Atomics.store(this.#control, CHECKPOINTS_ASKED, (asked + 1) | 0);
-    Atomics.notify(this.#control, CHECKPOINTS_ASKED);
+    ring(this.#control, SLOTS.reader);
   }
 }
 
-/** The other thread: until it is told to close. */
-export function serveCheckpoints(db: DatabaseSync, control: Int32Array): void {
-  for (let done = 0; Atomics.load(control, CLOSING) === 0; ) {
-    const asked = Atomics.load(control, CHECKPOINTS_ASKED);
-    if (asked === done) {
-      Atomics.wait(control, CHECKPOINTS_ASKED, asked);
-      continue;
-    }
+/** The reader's part, on a connection that can write. */
+export class CheckpointHelper {
+  /** Nothing is left for later. */
+  readonly waiting: boolean = false;
+  readonly #db: DatabaseSync;
+  readonly #control: Int32Array;
+
+  constructor(db: DatabaseSync, control: Int32Array) {
+    this.#db = db;
+    this.#control = control;
+  }
+
+  /** Does what the writer has asked for since the last time. */
+  tidy(): void {
+    const asked = Atomics.load(this.#control, CHECKPOINTS_ASKED);
+    if (asked === Atomics.load(this.#control, CHECKPOINTS_DONE)) return;
     try {
-      db.exec("PRAGMA wal_checkpoint(PASSIVE)");
+      this.#db.exec("PRAGMA wal_checkpoint(PASSIVE)");
     } catch {
       // A full or broken disk: the next commit finds out and says so, and the WAL keeps what is committed.
     }
-    done = asked;
-    Atomics.store(control, CHECKPOINTS_DONE, done);
+    Atomics.store(this.#control, CHECKPOINTS_DONE, asked);
   }
 }

@@ -3,10 +3,11 @@ import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { createPrivate, takeLock } from "./lock.ts";
 import { migrate } from "./schema.ts";
+import type { Role } from "./shared.ts";
 
 /** How a worker is to open the database; the worker's `workerData`. */
 export interface DatabaseOptions {
-  readonly role: "writer" | "reader" | "checkpointer";
+  readonly role: Role;
   /** A file, or `:memory:`. */
   readonly path: string;
   /** Pages that the file may have, at most; for tests of a full disk. */
@@ -53,15 +54,15 @@ export function openWriter({ path, maxPages }: DatabaseOptions): OpenDatabase {
   }
 }
 
+export function openReader({ path }: DatabaseOptions): OpenDatabase {
+  const db = new DatabaseSync(path, { readOnly: true, timeout: BUSY_MS });
+  db.exec("PRAGMA cache_size = -4096");
+  return { db, close: () => db.close() };
+}
+
 /** A second connection that can write, and only ever moves what is committed from the WAL into the file. */
 export function openCheckpointer({ path }: DatabaseOptions): OpenDatabase {
   const db = new DatabaseSync(path, { timeout: BUSY_MS });
   db.exec("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -256");
-  return { db, close: () => db.close() };
-}
-
-export function openReader({ path }: DatabaseOptions): OpenDatabase {
-  const db = new DatabaseSync(path, { readOnly: true, timeout: BUSY_MS });
-  db.exec("PRAGMA cache_size = -8192");
   return { db, close: () => db.close() };
 }

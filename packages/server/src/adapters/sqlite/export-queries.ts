@@ -35,11 +35,11 @@ export interface ExportBatch {
   readonly position: ExportPosition | undefined;
 }
 
-const BATCH_BYTES = 1024 * 1024;
+const BATCH_BYTES = 256 * 1024;
 /** The least that is read of a payload at a time. */
 const MIN_PART_BYTES = 64 * 1024;
 
-/** Items of about 1 MiB. */
+/** Items of about 256 KiB. */
 export function exportBatch(query: Query, range: ExportRange, from: ExportPosition | undefined): ExportBatch {
   const items: ExportItem[] = [];
   let bytes = 0;

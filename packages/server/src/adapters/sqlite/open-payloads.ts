@@ -4,7 +4,7 @@ import { fieldNumber } from "./keys.ts";
 import type { VaultRow } from "./wire.ts";
 
 /** A row of the vault holds at most so much: what is read of a payload at one time. */
-const MAX_ROW_BYTES = 1024 * 1024;
+const MAX_ROW_BYTES = 64 * 1024;
 
 interface OpenCall {
   /** Index of the record that decided it. */

@@ -9,7 +9,7 @@ import { fieldNumber, idBytes, MAX_SEQ, payloadKey } from "./keys.ts";
 import { type PayloadBytes, readPayload } from "./payload-queries.ts";
 import { Query } from "./query.ts";
 
-const PART_BYTES = 1024 * 1024;
+const PART_BYTES = 256 * 1024;
 
 /** Every question that the store answers; each is one short read, so that none holds up the WAL's checkpoint. */
 export class Reader {

@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { StoreLost } from "../../evidence/store.ts";
 import type { DatabaseOptions } from "./database.ts";
-import { BATCH, BELL, batchOf, CHECKPOINTS_ASKED, CLOSING, controlOf, MESSAGES, sharedMemory } from "./shared.ts";
+import { BATCH, batchOf, controlOf, ring, SLOTS, type Slots } from "./shared.ts";
 import type { Reply, Request, ThreadData, WireError } from "./worker.ts";
 
 interface Waiting {
@@ -30,11 +30,11 @@ const YOUNG_GENERATION_MIB = 2;
 export class DatabaseThread {
   /** Records in the log when it was opened. */
   size = 0;
-  readonly memory: SharedArrayBuffer;
   /** Where a batch for `commit` is written. */
   readonly batch: Buffer;
   readonly #worker: Worker;
   readonly #control: Int32Array;
+  readonly #slots: Slots;
   readonly #waiting = new Map<number, Waiting>();
   #batchWaiting: Waiting | undefined;
   #lost: StoreLost | undefined;
@@ -43,19 +43,22 @@ export class DatabaseThread {
   /** @throws SqliteError when the database cannot be opened */
   static async open(
     options: DatabaseOptions,
-    memory: SharedArrayBuffer = sharedMemory(options.role === "writer"),
+    memory: SharedArrayBuffer,
+    onEnd: () => void = () => undefined,
   ): Promise<DatabaseThread> {
-    const thread = new DatabaseThread(options, memory);
+    const thread = new DatabaseThread(options, memory, onEnd);
     thread.size = await new Promise<number>((resolve, reject) => {
       thread.#waiting.set(0, { resolve: resolve as Waiting["resolve"], reject });
     });
     return thread;
   }
 
-  private constructor(options: DatabaseOptions, memory: SharedArrayBuffer) {
-    this.memory = memory;
+  private constructor(options: DatabaseOptions, memory: SharedArrayBuffer, onEnd: () => void) {
     this.batch = batchOf(memory);
     this.#control = controlOf(memory);
+    this.#slots = SLOTS[options.role];
+    // Left by a thread that ended before it took it: its batch was refused.
+    if (options.role === "writer") Atomics.store(this.#control, BATCH, 0);
     // The compiler rewrites imports, not URLs: from source this is worker.ts, from dist worker.js.
     const file = import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js";
     this.#worker = new Worker(new URL(file, import.meta.url), {
@@ -67,6 +70,7 @@ export class DatabaseThread {
     this.#worker.on("message", (reply: Reply) => this.#take(reply));
     this.#worker.on("error", (cause) => this.#gone(cause));
     this.#worker.on("exit", () => this.#gone(undefined));
+    this.#worker.once("exit", onEnd);
   }
 
   /** The thread has ended, and with it the connection. */
@@ -80,7 +84,7 @@ export class DatabaseThread {
     return new Promise((resolve, reject) => {
       this.#batchWaiting = { resolve: resolve as () => void, reject };
       Atomics.store(this.#control, BATCH, length);
-      this.#ring();
+      ring(this.#control, this.#slots);
     });
   }
 
@@ -106,20 +110,13 @@ export class DatabaseThread {
     if (this.#lost !== undefined) return;
     const closed = new Promise((resolve) => this.#worker.once("exit", resolve));
     this.#send({ id: -1, method: "close", args: [] }, []);
-    Atomics.store(this.#control, CLOSING, 1);
-    Atomics.notify(this.#control, CHECKPOINTS_ASKED);
     await closed;
   }
 
   #send(request: Request, transfer: readonly ArrayBuffer[]): void {
     this.#worker.postMessage(request, transfer);
-    Atomics.add(this.#control, MESSAGES, 1);
-    this.#ring();
-  }
-
-  #ring(): void {
-    Atomics.add(this.#control, BELL, 1);
-    Atomics.notify(this.#control, BELL);
+    Atomics.add(this.#control, this.#slots.messages, 1);
+    ring(this.#control, this.#slots);
   }
 
   #take(reply: Reply): void {

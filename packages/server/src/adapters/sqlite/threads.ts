@@ -1,26 +1,31 @@
 import { HoopishError } from "@hoopish/protocol";
 import type { DatabaseOptions } from "./database.ts";
+import { sharedMemory } from "./shared.ts";
 import { DatabaseThread } from "./thread.ts";
 
+type Options = Omit<DatabaseOptions, "role">;
+
 /**
- * The threads of one store: one writes, one moves what is written from the WAL into the file, and one, started when
- * somebody asks, answers auditors. A database in memory has one connection, so the writer answers too.
+ * The threads of one store: one writes; one answers auditors, and moves what is written from the WAL into the file. A
+ * database in memory has one connection, so the writer does everything.
  */
 export class DatabaseThreads {
-  readonly #options: Omit<DatabaseOptions, "role">;
+  readonly #options: Options;
+  readonly #memory: SharedArrayBuffer;
   #writer: DatabaseThread;
-  #checkpointer: DatabaseThread | undefined;
   #reader: Promise<DatabaseThread> | undefined;
 
   /** @throws HoopishError configuration: the file cannot be opened, or another server uses it */
-  static async open(options: Omit<DatabaseOptions, "role">): Promise<DatabaseThreads> {
-    const threads = new DatabaseThreads(options, await opened({ ...options, role: "writer" }));
-    await threads.#startCheckpointer();
+  static async open(options: Options): Promise<DatabaseThreads> {
+    const memory = sharedMemory();
+    const threads = new DatabaseThreads(options, memory, await opened({ ...options, role: "writer" }, memory));
+    await threads.reader();
     return threads;
   }
 
-  private constructor(options: Omit<DatabaseOptions, "role">, writer: DatabaseThread) {
+  private constructor(options: Options, memory: SharedArrayBuffer, writer: DatabaseThread) {
     this.#options = options;
+    this.#memory = memory;
     this.#writer = writer;
   }
 
@@ -31,21 +36,21 @@ export class DatabaseThreads {
 
   /** Starts the writer again when its thread has ended: whatever ended it, the file is whole. */
   async reopenWriter(): Promise<DatabaseThread> {
-    await this.#checkpointer?.close();
-    this.#writer = await opened({ ...this.#options, role: "writer" });
-    await this.#startCheckpointer();
+    this.#writer = await opened({ ...this.#options, role: "writer" }, this.#memory);
     return this.#writer;
   }
 
-  async reader(): Promise<DatabaseThread> {
-    if (this.#inMemory) return this.#writer;
-    this.#reader ??= opened({ ...this.#options, role: "reader" });
-    const thread = await this.#reader.catch((error: unknown) => {
-      this.#reader = undefined;
-      throw error;
-    });
-    if (thread.lost) this.#reader = undefined;
-    return thread;
+  /** Starts it when it has not begun, or has ended. */
+  reader(): Promise<DatabaseThread> {
+    if (this.#options.path === ":memory:") return Promise.resolve(this.#writer);
+    if (this.#reader === undefined) {
+      const forget = (): void => {
+        this.#reader = undefined;
+      };
+      this.#reader = opened({ ...this.#options, role: "reader" }, this.#memory, forget);
+      this.#reader.catch(forget);
+    }
+    return this.#reader;
   }
 
   /** The writer last: who closes the database last empties the WAL. */
@@ -54,23 +59,17 @@ export class DatabaseThreads {
       (thread) => thread.close(),
       () => undefined,
     );
-    await this.#checkpointer?.close();
     await this.#writer.close();
-  }
-
-  get #inMemory(): boolean {
-    return this.#options.path === ":memory:";
-  }
-
-  async #startCheckpointer(): Promise<void> {
-    if (this.#inMemory) return;
-    this.#checkpointer = await opened({ ...this.#options, role: "checkpointer" }, this.#writer.memory);
   }
 }
 
-async function opened(options: DatabaseOptions, memory?: SharedArrayBuffer): Promise<DatabaseThread> {
+async function opened(
+  options: DatabaseOptions,
+  memory: SharedArrayBuffer,
+  onEnd?: () => void,
+): Promise<DatabaseThread> {
   try {
-    return await DatabaseThread.open(options, memory);
+    return await DatabaseThread.open(options, memory, onEnd);
   } catch (cause) {
     const { code, message } = cause as { code?: string; message?: string };
     if (code === "HOOPISH_LOCKED") {

@@ -3,12 +3,12 @@
  * and from dist alike.
  */
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
-import { Checkpoints, serveCheckpoints } from "./checkpoints.ts";
+import { CheckpointHelper, Checkpoints } from "./checkpoints.ts";
 import { type DatabaseOptions, openCheckpointer, openReader, openWriter } from "./database.ts";
 import type { ExportBatch } from "./export-queries.ts";
 import type { PayloadBytes } from "./payload-queries.ts";
 import { Reader } from "./reader.ts";
-import { BATCH, BELL, batchOf, controlOf, MESSAGES } from "./shared.ts";
+import { BATCH, batchOf, controlOf, SLOTS } from "./shared.ts";
 import { Writer } from "./writer.ts";
 
 export interface ThreadData extends DatabaseOptions {
@@ -35,6 +35,11 @@ export type Reply =
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly error: WireError };
 
+interface Targets {
+  readonly reader: Reader;
+  readonly writer: Writer | undefined;
+}
+
 /** With nothing to do for so long, the derived tables are brought up to the log. */
 const IDLE_MS = 5;
 
@@ -50,76 +55,87 @@ const wireError = (thrown: unknown): WireError => {
   return { message: message ?? String(thrown), code, errcode };
 };
 
+/** What the thread does when it has answered, and when it has had nothing to do for a while. */
+interface Chores {
+  readonly waiting: boolean;
+  tidy(idle: boolean): void;
+}
+
 try {
-  if (data.role === "checkpointer") runCheckpointer();
-  else runServer(data.role);
+  if (data.role === "writer") runWriter();
+  else runReader();
   reply({ id: -1, value: undefined });
 } catch (thrown) {
   reply({ id: 0, error: wireError(thrown) });
 }
 
-function runCheckpointer(): void {
-  const open = openCheckpointer(data);
-  reply({ id: 0, value: 0 });
-  serveCheckpoints(open.db, control);
+function runWriter(): void {
+  const open = openWriter(data);
+  const reader = new Reader(open.db);
+  const writer = new Writer(open.db, new Checkpoints(open.db, control, data.path === ":memory:"));
+  reply({ id: 0, value: reader.size() });
+  serve({ reader, writer }, writer);
   open.close();
 }
 
-function runServer(role: "writer" | "reader"): void {
-  const open = role === "writer" ? openWriter(data) : openReader(data);
+function runReader(): void {
+  const open = openReader(data);
+  const other = openCheckpointer(data);
   const reader = new Reader(open.db);
-  const alone = data.path === ":memory:";
-  const writer = role === "writer" ? new Writer(open.db, new Checkpoints(open.db, control, alone)) : undefined;
+  const helper = new CheckpointHelper(other.db, control);
   reply({ id: 0, value: reader.size() });
-  serve(reader, writer);
+  serve({ reader, writer: undefined }, helper);
+  other.close();
   open.close();
 }
 
 /** Until it is told to close. */
-function serve(reader: Reader, writer: Writer | undefined): void {
+function serve(targets: Targets, chores: Chores): void {
   const batch = batchOf(data.memory);
-  let messages = 0;
+  const { bell, messages } = SLOTS[data.role];
+  let taken = 0;
   for (;;) {
-    const bell = Atomics.load(control, BELL);
-    const length = Atomics.load(control, BATCH);
-    if (length > 0 && writer !== undefined) {
-      Atomics.store(control, BATCH, 0);
-      commit(writer, batch.subarray(0, length));
-    }
-    for (; messages !== Atomics.load(control, MESSAGES); messages = (messages + 1) | 0) {
+    const rung = Atomics.load(control, bell);
+    if (targets.writer !== undefined) commitWaiting(targets.writer, batch);
+    for (const due = Atomics.load(control, messages); taken !== due; taken = (taken + 1) | 0) {
       const received = receiveMessageOnPort(port) as { message: Request } | undefined;
-      if (received === undefined) break;
+      if (received === undefined) {
+        // Counted for a thread that was here before this one.
+        taken = due;
+        break;
+      }
       if (received.message.method === "close") return;
-      answer(received.message, reader, writer);
+      answer(received.message, targets);
     }
-    writer?.tidy(false);
-    const waited = Atomics.wait(control, BELL, bell, writer?.idleWork ? IDLE_MS : undefined);
-    if (waited === "timed-out") writer?.tidy(true);
+    chores.tidy(false);
+    if (Atomics.wait(control, bell, rung, chores.waiting ? IDLE_MS : undefined) === "timed-out") chores.tidy(true);
   }
 }
 
-function commit(writer: Writer, batch: Buffer): void {
+function commitWaiting(writer: Writer, batch: Buffer): void {
+  const length = Atomics.load(control, BATCH);
+  if (length === 0) return;
+  Atomics.store(control, BATCH, 0);
   try {
-    writer.commit(batch);
+    writer.commit(batch.subarray(0, length));
     reply(true);
   } catch (thrown) {
     reply({ batch: wireError(thrown) });
   }
 }
 
-function answer({ id, method, args }: Request, reader: Reader, writer: Writer | undefined): void {
+function answer({ id, method, args }: Request, targets: Targets): void {
   try {
-    const value = call(reader, writer, method, args);
+    const value = call(targets, method, args);
     reply({ id, value }, buffersOf(value));
   } catch (thrown) {
     reply({ id, error: wireError(thrown) });
   }
 }
 
-function call(reader: Reader, writer: Writer | undefined, method: string, args: readonly unknown[]): unknown {
-  const targets: Readonly<Record<string, unknown>> = { reader, writer };
+function call(targets: Targets, method: string, args: readonly unknown[]): unknown {
   const [target = "", name = ""] = method.split(".");
-  const object = targets[target] as Record<string, (...args: readonly unknown[]) => unknown> | undefined;
+  const object = targets[target as keyof Targets] as Record<string, (...args: unknown[]) => unknown> | undefined;
   const found = object?.[name];
   if (found === undefined) throw new Error(`this thread has no ${method}`);
   return found.apply(object, args as unknown[]);

@@ -74,7 +74,7 @@ export class Writer {
   }
 
   /** There is something to do when nobody waits for a commit. */
-  get idleWork(): boolean {
+  get waiting(): boolean {
     return this.#indexer.behind > 0;
   }
 

@@ -238,9 +238,8 @@ function cutWithSession(stream: Duplex, session: Session): void {
   const cut = (): void => {
     setTimeout(() => stream.destroy(), LINGER_MS / 2).unref();
   };
-  if (session.signal.aborted) cut();
-  else session.signal.addEventListener("abort", cut, { once: true });
-  stream.once("close", () => session.signal.removeEventListener("abort", cut));
+  session.onEnd(cut);
+  stream.once("close", () => session.offEnd(cut));
 }
 
 function closeServer(server: Server): void {
