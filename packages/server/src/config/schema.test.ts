@@ -1,4 +1,5 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: ${…} is what a configuration says, not a template of ours
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { initConfig } from "./init.ts";
@@ -37,6 +38,11 @@ function acceptsObject({ properties = {}, required = [], additionalProperties }:
 }
 
 describe("configJsonSchema", () => {
+  it("is what the package publishes (npm run schema -w packages/server writes it)", () => {
+    const published = readFileSync(new URL("../../config.schema.json", import.meta.url), "utf8");
+    expect(JSON.parse(published)).toEqual(JSON.parse(JSON.stringify(configJsonSchema())));
+  });
+
   const schema = configJsonSchema() as Schema;
   const sample = parse(initConfig()) as Record<string, unknown>;
 

@@ -131,6 +131,33 @@ describe("group commit", () => {
     ]);
   });
 
+  test("what may wait goes with the next that may not, or by itself a few milliseconds later", async () => {
+    const { store, log } = open();
+    const soon = log.append([started], [], "soon");
+    await tick();
+    expect(store.batches).toHaveLength(0);
+    const now = log.append([started]);
+    await store.release();
+    await Promise.all([soon, now]);
+    expect(store.batches.map(({ leaves }) => leaves.length)).toEqual([2]);
+    const alone = log.append([started], [], "soon");
+    await vi.waitFor(() => expect(store.batches).toHaveLength(2));
+    await store.release();
+    await alone;
+  });
+
+  test("what may wait does not wait for ever after a slow failure", async () => {
+    const { store, log } = open();
+    const refused = [codeOf(log.append([started])), codeOf(log.append([started], [], "soon"))];
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await store.release(new Error("disk full"));
+    expect(await Promise.all(refused)).toEqual(["evidence_unavailable", "evidence_unavailable"]);
+    const alone = log.append([started], [], "soon");
+    await vi.waitFor(() => expect(store.batches).toHaveLength(2));
+    await store.release();
+    await alone;
+  });
+
   test("pendingBytes counts what is not durable yet", async () => {
     const { store, log } = open();
     const call = newCallId();

@@ -118,7 +118,7 @@ class GroupCommitLog implements WritableLog {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ leaves, admission, change, bytes, resolve, reject });
       if (when === "now") this.#schedule();
-      else this.#later ??= setTimeout(() => this.#schedule(), SOON_MS);
+      else this.#later ??= setTimeout(() => this.#soonIsNow(), SOON_MS);
     });
   }
 
@@ -129,6 +129,11 @@ class GroupCommitLog implements WritableLog {
       const src = { replica: this.#replica, boot: this.#boot, n: this.#n++ };
       return { text: encodeRecord(draft, { id: uuidv7(), time, src }), draft, timeMs };
     });
+  }
+
+  #soonIsNow(): void {
+    this.#later = undefined;
+    this.#schedule();
   }
 
   #schedule(): void {

@@ -3,7 +3,9 @@ import { idBytes, VERDICT_NUMBERS, verdictNumber } from "./keys.ts";
 import type { Query } from "./query.ts";
 import { keySpan } from "./time-blocks.ts";
 
-/** Calls looked at one after another before the search goes through the index: enough when many of them fit. */
+/** So many series are merged at once: one look into the index for each costs less than passing over calls that do not fit. */
+const FEW_SERIES = 100;
+/** With more series, many of the newest calls fit: so many are looked at one after another before the series are merged. */
 const SCANNED = 5_000;
 
 /**
@@ -18,13 +20,10 @@ export function findCalls(query: Query, filter: CallFilter, count: number, befor
   if (series?.length === 0) return [];
   if (filter.session !== undefined) return inSession(query, filter, series, count, span);
   if (series === undefined) return query.all<{ key: number }>(`${NEWEST} LIMIT ?`, ...values(span), count).map(keyOf);
+  const readers = series.map((key) => seriesReader(query, key, span));
+  if (readers.length <= FEW_SERIES) return merge(readers, count);
   const near = scan(query, new Set(series), count, span);
-  return near.complete
-    ? near.keys
-    : merge(
-        series.map((key) => seriesReader(query, key, span)),
-        count,
-      );
+  return near.complete ? near.keys : merge(readers, count);
 }
 
 interface Span {

@@ -1,4 +1,5 @@
 import { HoopishError } from "@hoopish/protocol";
+import { StoreLost } from "../../evidence/store.ts";
 import type { DatabaseOptions } from "./database.ts";
 import { sharedMemory } from "./shared.ts";
 import { DatabaseThread } from "./thread.ts";
@@ -14,6 +15,7 @@ export class DatabaseThreads {
   readonly #memory: SharedArrayBuffer;
   #writer: DatabaseThread;
   #reader: Promise<DatabaseThread> | undefined;
+  #closed = false;
 
   /** @throws HoopishError configuration: the file cannot be opened, or another server uses it */
   static async open(options: Options): Promise<DatabaseThreads> {
@@ -36,6 +38,7 @@ export class DatabaseThreads {
 
   /** Starts the writer again when its thread has ended: whatever ended it, the file is whole. */
   async reopenWriter(): Promise<DatabaseThread> {
+    if (this.#closed) throw new StoreLost("the store is closed");
     this.#writer = await opened({ ...this.#options, role: "writer" }, this.#memory);
     return this.#writer;
   }
@@ -43,6 +46,7 @@ export class DatabaseThreads {
   /** Starts it when it has not begun, or has ended. */
   reader(): Promise<DatabaseThread> {
     if (this.#options.path === ":memory:") return Promise.resolve(this.#writer);
+    if (this.#closed) return Promise.reject(new StoreLost("the store is closed"));
     if (this.#reader === undefined) {
       const forget = (): void => {
         this.#reader = undefined;
@@ -55,6 +59,7 @@ export class DatabaseThreads {
 
   /** The writer last: who closes the database last empties the WAL. */
   async close(): Promise<void> {
+    this.#closed = true;
     await this.#reader?.then(
       (thread) => thread.close(),
       () => undefined,
