@@ -199,7 +199,8 @@ export class Delivery implements UpstreamListener {
     this.#fresh = [];
     this.#freshCredit = 0;
     if (bytes.length === 0) {
-      // A head alone belongs to the decision's record.
+      // A head alone belongs to the decision's record, which need not wait for company any longer.
+      this.#records.flush();
       this.#decided.then(
         () => this.#deliverHead(),
         () => undefined,

@@ -24,9 +24,10 @@ describe("lists", () => {
   let store: SqliteStore;
   let nowMs = START;
   const written: Written[] = [];
-  const sessions = Array.from({ length: 30 }, (_, i) => ({
+  // Enough users that some filters pick a hundred series and more, and others a few.
+  const sessions = Array.from({ length: 400 }, (_, i) => ({
     id: newSessionId(),
-    user: USERS[i % USERS.length] as string,
+    user: i < 60 ? (USERS[i % USERS.length] as string) : `user-${i}`,
     connection: CONNECTIONS[i % CONNECTIONS.length] as string,
   }));
 
@@ -93,6 +94,7 @@ describe("lists", () => {
     ["everything", {}],
     ["what is rare", { verdict: "block" }],
     ["one user's on one connection", { user: "ada", connection: "model-x" }],
+    ["one connection's", { connection: "model-y" }],
     ["one session's", { session: sessions[3]?.id }],
   ])("pages put together are %s, each call once", async (_, part) => {
     const filter = { ...ALL_CALLS, ...part };
@@ -123,8 +125,8 @@ describe("lists", () => {
     const closed = sessions.filter((_, i) => i % 2 === 0);
     await store.log.append(closed.map(({ id, user }) => closeDraft(id, user)));
     const newest = closed.map(({ id }) => id).reverse();
-    const first = await store.reader.pastSessions(undefined, 10, undefined);
-    const second = await store.reader.pastSessions(undefined, 10, first.next);
+    const first = await store.reader.pastSessions(undefined, 150, undefined);
+    const second = await store.reader.pastSessions(undefined, 150, first.next);
     expect([...first.items, ...second.items].map(({ id }) => id)).toEqual(newest);
     expect(second.next).toBeUndefined();
     const ofEve = await store.reader.pastSessions("eve", 50, undefined);

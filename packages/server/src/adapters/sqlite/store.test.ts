@@ -294,14 +294,28 @@ describe("on the next start", () => {
     const session = newSessionId();
     await store.log.append([sessionDraft(session)]);
     for (let i = 0; i < 40; i++) await writeCall(store, `call ${i}`);
+    // More than one block of times.
+    await Promise.all(
+      Array.from({ length: 5_000 }, () => store.log.append([{ type: "server.started", version: "1", config: "c" }])),
+    );
     const before = await store.reader.calls(ALL_CALLS, 100, undefined);
     await close(store);
+    const contents = (): Record<string, unknown[]> => {
+      const db = new DatabaseSync(path, { readOnly: true });
+      const tables = ["calls", "series", "names", "blocks"];
+      const all = tables.map((table) => [table, db.prepare(`SELECT * FROM ${table}`).all()] as const);
+      db.close();
+      return Object.fromEntries(all);
+    };
+    const written = contents();
     const db = new DatabaseSync(path);
-    for (const table of ["calls", "sessions", "series", "names", "blocks"]) db.exec(`DELETE FROM ${table}`);
+    for (const table of [...Object.keys(written), "sessions"]) db.exec(`DELETE FROM ${table}`);
     db.exec("UPDATE state SET value = 0 WHERE name = 'indexed'");
     db.close();
+    await close(await open());
+    expect(contents()).toEqual(written);
     const again = await open();
-    expect(again.recovered).toEqual({ calls: 0, sessions: 1 });
+    expect(again.recovered).toEqual({ calls: 0, sessions: 0 });
     expect(await again.reader.calls(ALL_CALLS, 100, undefined)).toEqual(before);
     expect((await again.reader.session(session))?.closeReason).toBe("server stopped without closing");
   });

@@ -1,0 +1,76 @@
+import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { newCallId, type StoredRecord } from "@hoopish/protocol";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { createEvidenceLog } from "../../evidence/log.ts";
+import { answeredDraft, decidedDraft } from "../../evidence/sample-records.ts";
+import { Commits } from "./commits.ts";
+import { DatabaseThreads } from "./threads.ts";
+
+let folder: string;
+let threads: DatabaseThreads;
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), "hoopish-commits-"));
+  threads = await DatabaseThreads.open({ path: join(folder, "hoopish.db") });
+});
+afterEach(async () => {
+  await threads.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const started = { type: "server.started", version: "1", config: "c" } as const;
+
+async function leaves(): Promise<StoredRecord[]> {
+  const { items } = await (await threads.reader()).ask<{ items: { leaf: string }[] }>(
+    "reader.exportBatch",
+    { sinceMs: 0, untilMs: 8e15, payloads: false },
+    undefined,
+  );
+  return items.map(({ leaf }) => JSON.parse(leaf) as StoredRecord);
+}
+
+test("a writer whose thread has ended is started again, and the log goes on where it was", async () => {
+  const log = createEvidenceLog(new Commits(threads), { replica: "gw-1" });
+  const call = newCallId();
+  await log.append([started]);
+  await log.append([decidedDraft({ call })], [{ call, field: "delivered", seq: 0, bytes: Buffer.from("a") }]);
+  const first = threads.writer;
+  await first.close();
+  await log.append([started]);
+  expect(threads.writer === first).toBe(false);
+  // A call that was open stays so: its payload goes on under the same key.
+  const piece = { call, field: "delivered", seq: 1, bytes: Buffer.from("b"), salt: Buffer.alloc(32) } as const;
+  await log.append([answeredDraft({ call })], [piece]);
+  expect((await leaves()).map(({ src }) => src.n)).toEqual([0, 1, 2, 3]);
+  await log.close();
+});
+
+test("a reader whose thread has ended is started again", async () => {
+  const log = createEvidenceLog(new Commits(threads), { replica: "gw-1" });
+  await log.append([started]);
+  await (await threads.reader()).close();
+  expect(await leaves()).toHaveLength(1);
+  await log.close();
+});
+
+test("after close nothing is started any more", async () => {
+  await threads.close();
+  await expect(threads.reader()).rejects.toThrow("closed");
+  await expect(threads.reopenWriter()).rejects.toThrow("closed");
+});
+
+test("the WAL does not grow with what is written", { timeout: 60_000 }, async () => {
+  const log = createEvidenceLog(new Commits(threads), { replica: "gw-1" });
+  const call = newCallId();
+  await log.append([decidedDraft({ call })]);
+  const bytes = Buffer.alloc(65_536, 1);
+  let seq = 0;
+  for (let i = 0; i < 100; i++) {
+    const pieces = Array.from({ length: 16 }, () => ({ call, field: "request", seq: seq++, bytes }) as const);
+    await Promise.all(pieces.map((piece) => log.append([], [piece])));
+  }
+  await log.close();
+  expect(statSync(join(folder, "hoopish.db-wal")).size).toBeLessThan(90 * 1024 * 1024);
+  expect(statSync(join(folder, "hoopish.db")).size).toBeGreaterThan(30 * 1024 * 1024);
+});
