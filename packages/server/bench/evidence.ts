@@ -2,7 +2,7 @@
  * Measures the evidence store alone: `npm run bench:evidence -w packages/server [-- calls|latency|bulk|list …]`.
  * The database is made in a folder of its own under the system's temporary folder (TMPDIR), and removed.
  */
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, statSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type CallId, Committer, newCallId, newSessionId, type RecordDraft, type SessionId } from "@hoopish/protocol";
@@ -70,7 +70,25 @@ const answered = ({ actor, session, connection }: Caller, call: CallId): RecordD
   outcome: "complete",
 });
 
-/** One call as the relay writes it: two appends, one after the other. */
+/** A call whose model answers at once, as the relay writes it by default: nothing waits for the decision's record alone. */
+async function quickCall(store: SqliteStore, caller: Caller): Promise<void> {
+  const call = newCallId();
+  const request = committed(call, "request", BODY);
+  const first = store.log.append(
+    [{ ...decided(caller, call, "allow"), payloads: { request: request.commitment } } as RecordDraft],
+    [request.piece],
+    "soon",
+  );
+  await new Promise((resolve) => setImmediate(resolve));
+  const delivered = committed(call, "delivered", BODY);
+  const last = store.log.append(
+    [{ ...answered(caller, call), payloads: { delivered: delivered.commitment } } as RecordDraft],
+    [delivered.piece],
+  );
+  await Promise.all([first, last]);
+}
+
+/** A call whose decision is durable before its model is asked: two appends, one after the other. */
 async function oneCall(store: SqliteStore, caller: Caller, verdict: "allow" | "block" = "allow"): Promise<void> {
   const call = newCallId();
   const request = committed(call, "request", BODY);
@@ -109,7 +127,23 @@ const at = (sorted: readonly number[], share: number): number =>
   sorted[Math.floor((sorted.length - 1) * share)] as number;
 const rss = (): string => `${(process.memoryUsage().rss / 1048576).toFixed(0)} MiB`;
 
+/** What the disk takes for the same: a few pages written over, and made durable. µs, sorted. */
+function rawWrites(): number[] {
+  const file = openSync(join(folder, "raw"), "w");
+  const pages = Buffer.alloc(3 * 8_192);
+  const times: number[] = [];
+  for (let i = 0; i < 3_000; i++) {
+    const start = performance.now();
+    writeSync(file, pages, 0, pages.length, (i % 200) * pages.length);
+    fdatasyncSync(file);
+    if (i >= 1_000) times.push((performance.now() - start) * 1000);
+  }
+  closeSync(file);
+  return times.sort((a, b) => a - b);
+}
+
 async function latency(): Promise<void> {
+  const raw = rawWrites();
   const store = await open("latency");
   const [caller] = callers(1) as [Caller];
   for (let i = 0; i < 500; i++) await oneCall(store, caller);
@@ -124,16 +158,20 @@ async function latency(): Promise<void> {
     await store.log.append([answered(caller, call)]);
   }
   times.sort((a, b) => a - b);
-  out(`latency   one append, concurrency 1: p50 ${at(times, 0.5).toFixed(0)} µs, p99 ${at(times, 0.99).toFixed(0)} µs`);
+  out(
+    `latency   one append, concurrency 1: p50 ${at(times, 0.5).toFixed(0)} p99 ${at(times, 0.99).toFixed(0)} µs; ` +
+      `24 KiB written and synced: p50 ${at(raw, 0.5).toFixed(0)} p99 ${at(raw, 0.99).toFixed(0)} µs`,
+  );
   await store.close();
 }
 
-async function calls(concurrency: number, total: number, name = `calls-${concurrency}`): Promise<void> {
-  const store = await open(name);
+async function calls(concurrency: number, total: number, kind: "calls" | "quick" | "memory"): Promise<void> {
+  const store = await open(kind === "memory" ? ":memory:" : `${kind}-${concurrency}`);
+  const one = kind === "quick" ? quickCall : oneCall;
   const who = callers(100);
   let started = 0;
   const lane = async (): Promise<void> => {
-    while (started < total) await oneCall(store, who[started++ % who.length] as Caller);
+    while (started < total) await one(store, who[started++ % who.length] as Caller);
   };
   // The first thousands warm up the compiler and the caches.
   const warm = Math.min(5_000, total / 4);
@@ -145,7 +183,7 @@ async function calls(concurrency: number, total: number, name = `calls-${concurr
     await Promise.all(Array.from({ length: concurrency }, lane));
   });
   out(
-    `calls     concurrency ${concurrency}: ${(total / cost.seconds).toFixed(0)} calls/s, ` +
+    `${kind.padEnd(9)} concurrency ${concurrency}: ${(total / cost.seconds).toFixed(0)} calls/s, ` +
       `${((2 * total) / cost.seconds).toFixed(0)} records/s; CPU a call: main ${(cost.mainUs / total).toFixed(1)} µs, ` +
       `store ${(cost.otherUs / total).toFixed(1)} µs; RSS ${rss()}`,
   );
@@ -162,17 +200,20 @@ async function bulk(pieceKiB: number, totalMiB: number, window: number): Promise
   const times: number[] = [];
   let seq = 0;
   let most = 0;
+  const watch = setInterval(() => {
+    most = Math.max(most, process.memoryUsage.rss());
+  }, 20);
   const lane = async (): Promise<void> => {
     while (seq < pieces) {
       const start = performance.now();
       await store.log.append([], [{ call, field: "delivered", seq: seq++, bytes }]);
       times.push(performance.now() - start);
-      most = Math.max(most, process.memoryUsage.rss());
     }
   };
   const cost = await measured(async () => {
     await Promise.all(Array.from({ length: window }, lane));
   });
+  clearInterval(watch);
   times.sort((a, b) => a - b);
   const cpu = (us: number): string => (us / 1000 / totalMiB).toFixed(2);
   out(
@@ -247,10 +288,11 @@ const [what = "all", ...numbers] = process.argv.slice(2);
 const number = (position: number, otherwise: number): number => Number(numbers[position] ?? otherwise);
 try {
   if (what === "all" || what === "latency") await latency();
-  if (what === "calls") await calls(number(0, 32), number(1, 50_000));
-  if (what === "memory") await calls(number(0, 32), number(1, 50_000), ":memory:");
-  if (what === "all")
-    for (const concurrency of [1, 8, 32, 256]) await calls(concurrency, concurrency === 1 ? 5_000 : 50_000);
+  if (what === "calls" || what === "quick" || what === "memory") await calls(number(0, 32), number(1, 50_000), what);
+  if (what === "all") {
+    for (const concurrency of [1, 8, 32, 256]) await calls(concurrency, concurrency === 1 ? 8_000 : 50_000, "calls");
+    for (const concurrency of [1, 32]) await calls(concurrency, concurrency === 1 ? 8_000 : 50_000, "quick");
+  }
   if (what === "bulk") await bulk(number(0, 64), number(1, 512), number(2, 16));
   if (what === "all") {
     await bulk(64, 512, 16);

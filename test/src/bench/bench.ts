@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type Program, run } from "../world/program.ts";
 import type { World } from "../world/world.ts";
+import { Patience } from "./calm.ts";
 import { Helper } from "./helper/helper.ts";
 import type { Lifetime } from "./lifetime.ts";
 import type { BenchOptions, PathName } from "./options.ts";
@@ -31,6 +32,7 @@ export interface Bench {
   /** Times streams; has the tap. */
   readonly clock: Helper;
   readonly leftOut: readonly string[];
+  readonly patience: Patience;
   /** Counts to `rounds`, and ends early, after at least one, when the time is up. */
   rounds(what: string, rounds: number): Generator<number>;
   settle(): Promise<void>;
@@ -79,6 +81,7 @@ export async function openBench(options: BenchOptions, lifetime: Lifetime): Prom
     load,
     clock,
     leftOut,
+    patience: new Patience(options.patienceMs),
     *rounds(what, rounds) {
       for (let round = 0; round < rounds; round++) {
         if (round > 0 && performance.now() > deadline) {

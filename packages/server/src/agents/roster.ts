@@ -20,8 +20,10 @@ export class Roster {
   readonly #links = new Set<AgentLink>();
 
   join(agent: EnrolledAgent, instance: string, hello: AgentHello, tunnel: Tunnel, nowMs: number): AgentLink {
-    // The same process again: its old tunnel is dead, and only not yet noticed to be.
-    for (const link of this.#links) if (link.instance === instance) link.tunnel.close(1000, "replaced");
+    // The same process again: its old tunnel is dead, and only not yet noticed to be. One that drains may finish its calls.
+    for (const link of this.#links) {
+      if (link.instance === instance && link.tunnel.state === "open") link.tunnel.close(1000, "replaced");
+    }
     const connections = new Set(hello.connections.map(({ name }) => name));
     const { version } = hello;
     const link: AgentLink = { agent, instance, version, connections, connectedAtMs: nowMs, tunnel, inFlight: 0 };

@@ -222,7 +222,7 @@ class GroupCommitLog implements WritableLog {
 function toBatch(taken: readonly Waiting[]): Batch {
   const leaves: Leaf[] = [];
   const changes: StoreChange[] = [];
-  const parts: PayloadPart[] = [];
+  const parts: GrowingPart[] = [];
   for (const item of taken) {
     for (const leaf of item.leaves) leaves.push(leaf);
     if (item.change !== undefined) changes.push(item.change);
@@ -231,12 +231,20 @@ function toBatch(taken: readonly Waiting[]): Batch {
   return { leaves, parts, changes };
 }
 
+interface GrowingPart extends PayloadPart {
+  readonly bytes: Uint8Array[];
+  salt: Uint8Array | undefined;
+}
+
 /** Adjacent pieces of one payload become one part. */
-function addPiece(parts: PayloadPart[], { call, field, bytes, salt }: PayloadPiece): void {
+function addPiece(parts: GrowingPart[], { call, field, bytes, salt }: PayloadPiece): void {
   const last = parts.at(-1);
-  if (last === undefined || last.call !== call || last.field !== field)
+  if (last === undefined || last.call !== call || last.field !== field) {
     parts.push({ call, field, bytes: [bytes], salt });
-  else parts[parts.length - 1] = { ...last, bytes: [...last.bytes, bytes], salt };
+  } else {
+    last.bytes.push(bytes);
+    last.salt = salt;
+  }
 }
 
 const unavailable = (message: string, cause?: unknown): HoopishError =>

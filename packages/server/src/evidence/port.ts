@@ -5,6 +5,7 @@ export interface PayloadPiece {
   readonly call: CallId;
   readonly field: PayloadField;
   readonly seq: number;
+  /** Not copied: must stay as they are until the append has settled. */
   readonly bytes: Uint8Array;
   /** On a payload's last piece: the salt that opens the record's commitment. */
   readonly salt?: Uint8Array;

@@ -18,23 +18,21 @@ interface Transfers {
 /** A large answer and a large request, whole, with every byte checked. */
 export async function bulkFigure(bench: Bench): Promise<FigureResult> {
   const { bulkBytes: bytes } = bench.options;
-  const paths = bench.paths.flatMap((path) => (path.raw === undefined ? [] : [{ path, raw: path.raw }]));
-  const measured: Transfers[] = paths.map(({ path }) => ({ path: path.name, down: [], up: [], cpuMs: {} }));
+  const paths = bench.paths.filter(({ raw }) => raw !== undefined);
+  const measured: Transfers[] = paths.map(({ name }) => ({ path: name, down: [], up: [], cpuMs: {} }));
   const broken: string[] = [];
   for (const _ of bench.rounds("transfers", bench.options.bulkRounds)) {
-    for (const [index, { path, raw }] of paths.entries()) {
-      const before = cpuByProcess(path);
-      for (const [way, job] of [["down", "bulkDown"] as const, ["up", "bulkUp"] as const]) {
-        const done = await bench.load.run(job, { ...raw, bytes });
-        if (!done.right) broken.push(`${path.name}: ${way}: not the bytes that were sent`);
-        measured[index]?.[way].push(bytes / 1e6 / done.seconds);
-        await bench.settle();
-      }
-      const mibs = (2 * bytes) / 2 ** 20;
-      for (const [role, ms] of Object.entries(cpuByProcess(path))) {
-        const into = measured[index]?.cpuMs ?? {};
-        into[role] = [...(into[role] ?? []), (ms - (before[role] ?? 0)) / mibs];
-      }
+    const { result } = await bench.patience.measure(async () => {
+      const round: Both[] = [];
+      for (const path of paths) round.push(await bothWays(bench, path));
+      return round;
+    });
+    for (const [index, { down, up, cpuMs: cpu, wrong }] of result.entries()) {
+      const into = measured[index];
+      into?.down.push(down);
+      into?.up.push(up);
+      if (into !== undefined) for (const [role, ms] of Object.entries(cpu)) (into.cpuMs[role] ??= []).push(ms);
+      broken.push(...wrong);
     }
   }
   const ours = measured.find(({ path }) => path === "hoopish");
@@ -65,6 +63,36 @@ export async function bulkFigure(bench: Bench): Promise<FigureResult> {
           ),
     broken,
     data: measured,
+  };
+}
+
+interface Both {
+  /** MB/s. */
+  readonly down: number;
+  readonly up: number;
+  readonly cpuMs: Readonly<Record<string, number>>;
+  readonly wrong: readonly string[];
+}
+
+async function bothWays(bench: Bench, path: Path): Promise<Both> {
+  const { bulkBytes: bytes } = bench.options;
+  const ask = { ...(path.raw ?? path.chat), bytes };
+  const before = cpuByProcess(path);
+  const down = await bench.load.run("bulkDown", ask);
+  await bench.settle();
+  const up = await bench.load.run("bulkUp", ask);
+  await bench.settle();
+  const mib = (2 * bytes) / 2 ** 20;
+  const spent = Object.entries(cpuByProcess(path)).map(
+    ([role, ms]) => [role, (ms - (before[role] ?? 0)) / mib] as const,
+  );
+  return {
+    down: bytes / 1e6 / down.seconds,
+    up: bytes / 1e6 / up.seconds,
+    cpuMs: Object.fromEntries(spent),
+    wrong: Object.entries({ down, up })
+      .filter(([, { right }]) => !right)
+      .map(([way]) => `${path.name}: ${way}: not the bytes that were sent`),
   };
 }
 

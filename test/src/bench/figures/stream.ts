@@ -1,4 +1,5 @@
 import type { Bench } from "../bench.ts";
+import type { Endpoint } from "../helper/jobs.ts";
 import type { PacedDone } from "../helper/streams.ts";
 import type { Path } from "../paths/path.ts";
 import { atMost, type FigureResult, type Goal, short } from "../result.ts";
@@ -30,24 +31,35 @@ export async function streamFigure(bench: Bench): Promise<FigureResult> {
   // Connections open, code warm.
   await bench.clock.run("firstEvents", { endpoints, pairs: 30 });
   for (const _ of bench.rounds("stream", bench.options.rounds)) {
-    const first = await bench.clock.run("firstEvents", { endpoints, pairs: PAIRS_A_ROUND });
-    for (const [index, path] of bench.paths.entries()) measured.get(path)?.firstMs.push(...(first[index] ?? []));
-    for (const [path, into] of measured) {
-      const paced = await bench.clock.run("paced", { ...path.timed, ...PACED });
-      into.delayMs.push(...paced.delayMs);
-      into.lost += paced.lost;
-    }
-    // One at a time: the tap knows one stream.
-    for (const [path, into] of measured) await spacedStream(bench, path, into);
+    const { result } = await bench.patience.measure(() => oneRound(bench, endpoints));
+    for (const [index, into] of [...measured.values()].entries()) keep(result, index, into);
   }
   return report(measured);
 }
 
-async function spacedStream(bench: Bench, path: Path, into: PathStream): Promise<void> {
-  const done: PacedDone = await bench.clock.run("paced", { ...path.timed, ...SPACED });
-  for (const place of done.waited) into.waited[place] = (into.waited[place] ?? 0) + 1;
+/** What was seen of each path, in the order of the paths. */
+interface Round {
+  readonly first: readonly (readonly number[])[];
+  readonly paced: readonly PacedDone[];
+  readonly spaced: readonly PacedDone[];
+}
+
+async function oneRound({ clock }: Bench, endpoints: readonly Endpoint[]): Promise<Round> {
+  const first = await clock.run("firstEvents", { endpoints, pairs: PAIRS_A_ROUND });
+  const [paced, spaced]: [PacedDone[], PacedDone[]] = [[], []];
+  // One at a time: the tap knows one stream.
+  for (const endpoint of endpoints) paced.push(await clock.run("paced", { ...endpoint, ...PACED }));
+  for (const endpoint of endpoints) spaced.push(await clock.run("paced", { ...endpoint, ...SPACED }));
+  return { first, paced, spaced };
+}
+
+function keep(round: Round, index: number, into: PathStream): void {
+  const [paced, spaced] = [round.paced[index], round.spaced[index]];
+  into.firstMs.push(...(round.first[index] ?? []));
+  into.delayMs.push(...(paced?.delayMs ?? []));
+  for (const place of spaced?.waited ?? []) into.waited[place] = (into.waited[place] ?? 0) + 1;
   into.spacedRounds += 1;
-  into.lost += done.lost;
+  into.lost += (paced?.lost ?? 0) + (spaced?.lost ?? 0);
 }
 
 /**

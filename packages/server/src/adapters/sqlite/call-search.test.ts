@@ -1,8 +1,14 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { newCallId, newSessionId, type SessionId } from "@hoopish/protocol";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { CallFilter } from "../../evidence/port.ts";
 import { ALL_CALLS, answeredDraft, closeDraft, decidedDraft, sessionDraft } from "../../evidence/sample-records.ts";
+import { findCalls } from "./call-search.ts";
+import { Query } from "./query.ts";
 import { openSqliteStore, type SqliteStore } from "./store.ts";
 
 /** Found by looking at every call: what the store must find by its indexes. */
@@ -21,6 +27,7 @@ const START = 1_795_420_800_000;
 const CALLS = 9_000;
 
 describe("lists", () => {
+  let folder: string;
   let store: SqliteStore;
   let nowMs = START;
   const written: Written[] = [];
@@ -32,7 +39,8 @@ describe("lists", () => {
   }));
 
   beforeAll(async () => {
-    store = await openSqliteStore({ path: ":memory:", replica: "gw-1", clock: () => nowMs });
+    folder = mkdtempSync(join(tmpdir(), "hoopish-search-"));
+    store = await openSqliteStore({ path: join(folder, "hoopish.db"), replica: "gw-1", clock: () => nowMs });
     await store.log.append(sessions.map(({ id, user }) => sessionDraft(id, user)));
     const appends: Promise<void>[] = [];
     for (let i = 0; i < CALLS; i++) {
@@ -49,7 +57,10 @@ describe("lists", () => {
     }
     await Promise.all(appends);
   });
-  afterAll(() => store.close());
+  afterAll(async () => {
+    await store.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
 
   const expected = (filter: CallFilter): string[] =>
     written
@@ -88,6 +99,19 @@ describe("lists", () => {
       }),
       { numRuns: 150 },
     );
+  });
+
+  test("it finds the same whether it looks through the newest calls first or not", () => {
+    const db = new DatabaseSync(join(folder, "hoopish.db"), { readOnly: true });
+    const query = new Query(db);
+    fc.assert(
+      fc.property(filters, fc.integer({ min: 1, max: 200 }), fc.nat(25_000), (filter, count, before) => {
+        const by = (manySeries: number): readonly number[] => findCalls(query, filter, count, before, manySeries);
+        expect(by(0)).toEqual(by(1_000_000));
+      }),
+      { numRuns: 300 },
+    );
+    db.close();
   });
 
   test.each<[string, Partial<CallFilter>]>([

@@ -3,29 +3,34 @@ import { idBytes, VERDICT_NUMBERS, verdictNumber } from "./keys.ts";
 import type { Query } from "./query.ts";
 import { keySpan } from "./time-blocks.ts";
 
-/** So many series are merged at once: one look into the index for each costs less than passing over calls that do not fit. */
-const FEW_SERIES = 100;
-/** With more series, many of the newest calls fit: so many are looked at one after another before the series are merged. */
+/** A filter that picks more series than this fits many of the newest calls. */
+const MANY_SERIES = 5_000;
+/** Then so many calls are looked at one after another, before the index is asked for each series. */
 const SCANNED = 5_000;
 
 /**
  * Keys of the calls that fit, newest first: `count` of them, all before the key `before`.
  *
- * Whatever the filter, the work is bounded: calls stand in series (one user, one connection, one verdict) or under their
- * session and verdict, each in the order of their keys in one index, and the newest of several series are merged.
+ * Whatever the filter, calls that do not fit are not passed over: calls stand in series (one user, one connection, one
+ * verdict), and under their session and verdict, each in the order of their keys in one index. The newest of all that
+ * fit are among the newest of the `count` series whose own newest are newest; those are merged.
  */
-export function findCalls(query: Query, filter: CallFilter, count: number, before: number): number[] {
+export function findCalls(
+  query: Query,
+  filter: CallFilter,
+  count: number,
+  before: number,
+  manySeries: number = MANY_SERIES,
+): readonly number[] {
   const span = timeSpan(query, filter, before);
-  const series = matchingSeries(query, filter);
-  if (series?.length === 0) return [];
-  if (filter.session !== undefined) return inSession(query, filter, series, count, span);
-  if (series === undefined) return query.all<{ key: number }>(`${NEWEST} LIMIT ?`, ...values(span), count).map(keyOf);
-  const readers = series.map((key) => seriesReader(query, key, span));
-  if (readers.length <= FEW_SERIES) return merge(readers, count);
-  const near = scan(query, new Set(series), count, span);
-  return near.complete ? near.keys : merge(readers, count);
+  if (filter.session !== undefined) return merge(sessionRuns(query, filter, span), count);
+  const picked = pickedSeries(query, filter);
+  if (picked === undefined) return query.all<{ key: number }>(`${NEWEST} LIMIT ?`, ...values(span), count).map(keyOf);
+  const near = picked.series() > manySeries ? scan(query, picked, count, span) : undefined;
+  return near?.complete === true ? near.keys : merge(seriesRuns(query, picked, count, span), count);
 }
 
+/** Where the search looks: keys in [from, before) whose time is in [since, until). */
 interface Span {
   readonly from: number;
   readonly before: number;
@@ -42,104 +47,116 @@ function timeSpan(query: Query, { sinceMs, untilMs }: CallFilter, before: number
   return { from: span.from, before: newer === undefined ? Math.min(before, span.before) : before, since, until };
 }
 
-const values = ({ from, before, since, until }: Span): readonly number[] => [from, before, since, until];
-const keyOf = ({ key }: { readonly key: number }): number => key;
 const IN_SPAN = "key >= ? AND key < ? AND time >= ? AND time < ?";
 const NEWEST = `SELECT key FROM calls WHERE ${IN_SPAN} ORDER BY key DESC`;
+const values = ({ from, before, since, until }: Span): readonly number[] => [from, before, since, until];
+const keyOf = ({ key }: { readonly key: number }): number => key;
 
-/** The series that a filter picks; undefined: all, because it says nothing of user, connection and verdict. */
-function matchingSeries(query: Query, filter: CallFilter): number[] | undefined {
-  const { user, connection, verdict } = filter;
-  if (user === undefined && connection === undefined && verdict === undefined) return undefined;
-  const nameKey = (name: string | undefined): number | null =>
-    name === undefined ? null : (query.get<{ key: number }>("SELECT key FROM names WHERE name = ?", name)?.key ?? -1);
-  return query
-    .all<{ key: number }>(
-      `SELECT key FROM series WHERE (?1 IS NULL OR user = ?1) AND (?2 IS NULL OR connection = ?2)
-       AND (?3 IS NULL OR verdict = ?3)`,
-      nameKey(user),
-      nameKey(connection),
-      verdict === undefined ? null : verdictNumber(verdict),
-    )
-    .map(keyOf);
+/** The part of a filter that picks series, as a condition. */
+interface PickedSeries {
+  readonly condition: string;
+  readonly values: readonly number[];
+  /** How many. */
+  series(): number;
 }
 
-/** Most filters fit many of the newest calls: those are found without the index. */
+/** Undefined: the filter says nothing of user, connection and verdict. */
+function pickedSeries(query: Query, { user, connection, verdict }: CallFilter): PickedSeries | undefined {
+  const conditions: string[] = [];
+  const wanted: number[] = [];
+  const add = (column: string, value: number | undefined): void => {
+    if (value === undefined) return;
+    conditions.push(`s.${column} = ?`);
+    wanted.push(value);
+  };
+  add("user", nameKey(query, user));
+  add("connection", nameKey(query, connection));
+  add("verdict", verdict === undefined ? undefined : verdictNumber(verdict));
+  if (conditions.length === 0) return undefined;
+  const condition = conditions.join(" AND ");
+  const series = (): number =>
+    query.get<{ count: number }>(`SELECT count(*) AS count FROM series AS s WHERE ${condition}`, ...wanted)?.count ?? 0;
+  return { condition, values: wanted, series };
+}
+
+const NO_NAME = -1;
+const nameKey = (query: Query, name: string | undefined): number | undefined =>
+  name === undefined
+    ? undefined
+    : (query.get<{ key: number }>("SELECT key FROM names WHERE name = ?", name)?.key ?? NO_NAME);
+
 function scan(
   query: Query,
-  series: ReadonlySet<number>,
+  picked: PickedSeries,
   count: number,
   span: Span,
-): { keys: number[]; complete: boolean } {
-  const keys: number[] = [];
-  let seen = 0;
-  const rows = query.iterate<{ key: number; series: number }>(
-    `SELECT key, series FROM calls WHERE ${IN_SPAN} ORDER BY key DESC LIMIT ?`,
+): { readonly keys: readonly number[]; readonly complete: boolean } {
+  const rows = query.all<{ key: number; fits: number }>(
+    `SELECT key, series IN (SELECT s.key FROM series AS s WHERE ${picked.condition}) AS fits FROM calls
+     WHERE ${IN_SPAN} ORDER BY key DESC LIMIT ?`,
+    ...picked.values,
     ...values(span),
     SCANNED,
   );
-  for (const row of rows) {
-    seen += 1;
-    if (!series.has(row.series)) continue;
-    keys.push(row.key);
-    if (keys.length === count) return { keys, complete: true };
-  }
-  return { keys, complete: seen < SCANNED };
+  const keys = rows.flatMap(({ key, fits }) => (fits === 1 ? [key] : [])).slice(0, count);
+  return { keys, complete: keys.length === count || rows.length < SCANNED };
 }
 
-/** The next key below one, of one ordered run of keys. */
-type RunReader = (before: number) => number | undefined;
+/** An ordered run of keys: its newest, and the next before a key. */
+interface Run {
+  readonly newest: number | undefined;
+  next(before: number): number | undefined;
+}
 
-const seriesReader =
-  (query: Query, series: number, span: Span): RunReader =>
-  (before) =>
-    query.get<{ key: number }>(
-      `SELECT key FROM calls WHERE series = ? AND ${IN_SPAN} ORDER BY key DESC LIMIT 1`,
-      series,
-      ...values({ ...span, before: Math.min(before, span.before) }),
-    )?.key;
-
-function inSession(
-  query: Query,
-  { session, verdict }: CallFilter,
-  series: readonly number[] | undefined,
-  count: number,
-  span: Span,
-): number[] {
-  if (session === undefined) return [];
-  const id = idBytes(session);
-  const picked = series === undefined ? undefined : new Set(series);
-  const verdicts = verdict === undefined ? VERDICT_NUMBERS : [verdictNumber(verdict)];
-  const runs = verdicts.map(
-    (number): RunReader =>
-      (before) => {
-        const rows = query.iterate<{ key: number; series: number }>(
-          `SELECT key, series FROM calls WHERE session = ? AND verdict = ? AND ${IN_SPAN} ORDER BY key DESC`,
-          id,
-          number,
-          ...values({ ...span, before: Math.min(before, span.before) }),
-        );
-        // A session is of one user on one connection, so the first row decides; only a user renamed meanwhile makes it look on.
-        for (const row of rows) if (picked === undefined || picked.has(row.series)) return row.key;
-        return undefined;
-      },
+function seriesRuns(query: Query, picked: PickedSeries, count: number, span: Span): Run[] {
+  const heads = query.all<{ series: number; newest: number | null }>(
+    `SELECT s.key AS series, (SELECT key FROM calls WHERE series = s.key AND ${IN_SPAN} ORDER BY key DESC LIMIT 1) AS newest
+     FROM series AS s WHERE ${picked.condition} ORDER BY newest DESC LIMIT ?`,
+    ...values(span),
+    ...picked.values,
+    count,
   );
-  return merge(runs, count);
+  const next = `SELECT key FROM calls WHERE series = ? AND ${IN_SPAN} ORDER BY key DESC LIMIT 1`;
+  return heads.map(({ series, newest }) => ({
+    newest: newest ?? undefined,
+    next: (before) => query.get<{ key: number }>(next, series, ...values({ ...span, before }))?.key,
+  }));
 }
 
-/** The largest keys of several descending runs. */
-function merge(runs: readonly RunReader[], count: number): number[] {
-  const heads = runs
-    .map((read) => ({ read, key: read(Number.MAX_SAFE_INTEGER) }))
-    .filter((head) => head.key !== undefined);
+/** One run for each verdict, of the calls of one session. */
+function sessionRuns(query: Query, filter: CallFilter, span: Span): Run[] {
+  const { session, verdict } = filter;
+  if (session === undefined) return [];
+  const picked = pickedSeries(query, filter);
+  // A session is of one user on one connection, so this is true of all its calls or none, unless a user is renamed in it.
+  const fits = picked === undefined ? "" : `AND series IN (SELECT s.key FROM series AS s WHERE ${picked.condition})`;
+  const next = `SELECT key FROM calls WHERE session = ? AND verdict = ? AND ${IN_SPAN} ${fits} ORDER BY key DESC LIMIT 1`;
+  const verdicts = verdict === undefined ? VERDICT_NUMBERS : [verdictNumber(verdict)];
+  return verdicts.map((number) => {
+    const before = (key: number): number | undefined =>
+      query.get<{ key: number }>(
+        next,
+        idBytes(session),
+        number,
+        ...values({ ...span, before: key }),
+        ...(picked?.values ?? []),
+      )?.key;
+    return { newest: before(span.before), next: before };
+  });
+}
+
+/** The `count` largest keys of descending runs. */
+function merge(runs: readonly Run[], count: number): number[] {
+  const heads = runs.map(({ newest, next }) => ({ key: newest ?? NO_KEY, next }));
   const keys: number[] = [];
-  while (keys.length < count && heads.length > 0) {
-    let newest = 0;
-    for (let i = 1; i < heads.length; i++) if ((heads[i]?.key ?? -1) > (heads[newest]?.key ?? -1)) newest = i;
-    const head = heads[newest] as { read: RunReader; key: number | undefined };
-    keys.push(head.key as number);
-    head.key = head.read(head.key as number);
-    if (head.key === undefined) heads.splice(newest, 1);
+  while (keys.length < count) {
+    let newest = { key: NO_KEY, next: (_: number): number | undefined => undefined };
+    for (const head of heads) if (head.key > newest.key) newest = head;
+    if (newest.key === NO_KEY) break;
+    keys.push(newest.key);
+    newest.key = newest.next(newest.key) ?? NO_KEY;
   }
   return keys;
 }
+
+const NO_KEY = -1;

@@ -35,14 +35,26 @@ test("a writer whose thread has ended is started again, and the log goes on wher
   const call = newCallId();
   await log.append([started]);
   await log.append([decidedDraft({ call })], [{ call, field: "delivered", seq: 0, bytes: Buffer.from("a") }]);
-  const first = threads.writer;
+  const first = threads.lastWriter;
   await first.close();
   await log.append([started]);
-  expect(threads.writer === first).toBe(false);
+  expect(threads.lastWriter === first).toBe(false);
   // A call that was open stays so: its payload goes on under the same key.
   const piece = { call, field: "delivered", seq: 1, bytes: Buffer.from("b"), salt: Buffer.alloc(32) } as const;
   await log.append([answeredDraft({ call })], [piece]);
   expect((await leaves()).map(({ src }) => src.n)).toEqual([0, 1, 2, 3]);
+  await log.close();
+});
+
+test("of a lost writer one successor is started, whoever asks first", async () => {
+  const commits = new Commits(threads);
+  const log = createEvidenceLog(commits, { replica: "gw-1" });
+  await log.append([started]);
+  await threads.lastWriter.close();
+  const [one, two] = await Promise.all([threads.writer(), threads.writer(), commits.settle(), log.append([started])]);
+  expect(one === two).toBe(true);
+  await log.append([started]);
+  expect((await leaves()).map(({ src }) => src.n)).toEqual([0, 1, 2]);
   await log.close();
 });
 
@@ -57,7 +69,7 @@ test("a reader whose thread has ended is started again", async () => {
 test("after close nothing is started any more", async () => {
   await threads.close();
   await expect(threads.reader()).rejects.toThrow("closed");
-  await expect(threads.reopenWriter()).rejects.toThrow("closed");
+  await expect(threads.writer()).rejects.toThrow("closed");
 });
 
 test("the WAL does not grow with what is written", { timeout: 60_000 }, async () => {

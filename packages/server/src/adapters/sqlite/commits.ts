@@ -1,5 +1,6 @@
 import { type Batch, type EvidenceStore, StoreLost } from "../../evidence/store.ts";
 import { OpenPayloads } from "./open-payloads.ts";
+import type { DatabaseThread } from "./thread.ts";
 import type { DatabaseThreads } from "./threads.ts";
 import { type NumberedBatch, packBatch, packedSize } from "./wire.ts";
 
@@ -12,16 +13,19 @@ const NO_CHANGES: Buffer = Buffer.alloc(0);
 export class Commits implements EvidenceStore {
   readonly #threads: DatabaseThreads;
   readonly #payloads = new OpenPayloads();
+  /** The thread that #next counts for. */
+  #writer: DatabaseThread;
   #next: number;
   #unsettled = false;
 
   constructor(threads: DatabaseThreads) {
     this.#threads = threads;
-    this.#next = threads.writer.size;
+    this.#writer = threads.lastWriter;
+    this.#next = this.#writer.size;
   }
 
   async commit(batch: Batch): Promise<void> {
-    if (this.#threads.writer.lost) await this.#restart();
+    if (this.#writer.lost) await this.#findWriter();
     const rows = this.#payloads.place(batch, this.#next);
     const changes = batch.changes.length === 0 ? NO_CHANGES : Buffer.from(JSON.stringify(batch.changes));
     try {
@@ -37,8 +41,7 @@ export class Commits implements EvidenceStore {
   }
 
   async probe(): Promise<void> {
-    if (this.#threads.writer.lost) await this.#restart();
-    await this.#threads.writer.ask("writer.probe");
+    await (await this.#threads.writer()).ask("writer.probe");
   }
 
   /** Before a read: what is durable is to be found. */
@@ -46,19 +49,20 @@ export class Commits implements EvidenceStore {
     if (!this.#unsettled) return;
     this.#unsettled = false;
     try {
-      await this.#threads.writer.ask("writer.settle");
+      await (await this.#threads.writer()).ask("writer.settle");
     } catch (error) {
       this.#unsettled = true;
       throw error;
     }
   }
 
-  async #restart(): Promise<void> {
-    this.#next = (await this.#threads.reopenWriter()).size;
+  async #findWriter(): Promise<void> {
+    this.#writer = await this.#threads.writer();
+    this.#next = this.#writer.size;
   }
 
   #send(batch: NumberedBatch): Promise<void> {
-    const { writer } = this.#threads;
+    const writer = this.#writer;
     const shared = writer.batch;
     if (packedSize(batch, false) <= shared.length) return writer.commit(packBatch(batch, shared));
     const size = packedSize(batch, true);

@@ -69,8 +69,9 @@ export class Indexer {
     const last = this.#pending.at(-1);
     if (last === undefined) return;
     const { earliest, latest } = { earliest: this.#earliest, latest: this.#latest };
-    this.#db.exec("PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE");
     try {
+      this.#db.exec("PRAGMA synchronous = NORMAL");
+      this.#db.exec("BEGIN IMMEDIATE");
       for (const pending of this.#pending) {
         this.#write(pending);
         this.#widen(pending.index, pending.entry.timeMs);

@@ -36,7 +36,7 @@ export interface SqliteStore {
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<SqliteStore> {
   const threads = await DatabaseThreads.open({ path: options.path, maxPages: options.maxPages });
-  const bootIndex = threads.writer.size;
+  const bootIndex = threads.lastWriter.size;
   const commits = new Commits(threads);
   const log = createEvidenceLog(commits, options);
   const ask: Ask = async (method, ...args) => {
@@ -48,11 +48,13 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Sqli
     await threads.close();
   };
   try {
-    const recovered = await recover(await threads.writer.ask<LeftOpen>("reader.leftOpen"), log);
+    // What a change rests on is asked of the thread that makes the change.
+    const askWriter: Ask = async (method, ...args) => (await threads.writer()).ask(`reader.${method}`, ...args);
+    const recovered = await recover(await askWriter<LeftOpen>("leftOpen"), log);
     const agents = createAgentStore(
       {
-        agents: () => threads.writer.ask<readonly EnrolledAgent[]>("reader.agents"),
-        tokenGood: (sha256, name, nowMs) => threads.writer.ask<boolean>("reader.tokenGood", sha256, name, nowMs),
+        agents: () => askWriter<readonly EnrolledAgent[]>("agents"),
+        tokenGood: (sha256, name, nowMs) => askWriter<boolean>("tokenGood", sha256, name, nowMs),
       },
       log,
     );

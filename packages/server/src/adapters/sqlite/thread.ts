@@ -23,7 +23,10 @@ export class SqliteError extends Error {
   }
 }
 
-/** A thread makes few objects, and none that last: with the default of V8 its heap alone takes 10 MiB more. */
+/**
+ * A thread makes small objects that do not last, with payload behind them outside the heap: a small young generation lets
+ * go of both sooner (20 to 30 MiB less resident after 256 MiB were read back).
+ */
 const YOUNG_GENERATION_MIB = 2;
 
 /** A database thread, seen from the server's. */

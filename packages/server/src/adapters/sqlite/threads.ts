@@ -15,6 +15,7 @@ export class DatabaseThreads {
   readonly #memory: SharedArrayBuffer;
   #writer: DatabaseThread;
   #reader: Promise<DatabaseThread> | undefined;
+  #reopening: Promise<DatabaseThread> | undefined;
   #closed = false;
 
   /** @throws HoopishError configuration: the file cannot be opened, or another server uses it */
@@ -31,22 +32,23 @@ export class DatabaseThreads {
     this.#writer = writer;
   }
 
-  /** As it is now; it may be `lost`. */
-  get writer(): DatabaseThread {
-    return this.#writer;
+  /** Starts it again when its thread has ended: whatever ended it, the file is whole. */
+  writer(): Promise<DatabaseThread> {
+    if (!this.#writer.lost) return Promise.resolve(this.#writer);
+    if (this.#closed) return Promise.reject(closed());
+    this.#reopening ??= this.#reopen();
+    return this.#reopening;
   }
 
-  /** Starts the writer again when its thread has ended: whatever ended it, the file is whole. */
-  async reopenWriter(): Promise<DatabaseThread> {
-    if (this.#closed) throw new StoreLost("the store is closed");
-    this.#writer = await opened({ ...this.#options, role: "writer" }, this.#memory);
+  /** As it is now; its thread may have ended. */
+  get lastWriter(): DatabaseThread {
     return this.#writer;
   }
 
   /** Starts it when it has not begun, or has ended. */
   reader(): Promise<DatabaseThread> {
-    if (this.#options.path === ":memory:") return Promise.resolve(this.#writer);
-    if (this.#closed) return Promise.reject(new StoreLost("the store is closed"));
+    if (this.#options.path === ":memory:") return this.writer();
+    if (this.#closed) return Promise.reject(closed());
     if (this.#reader === undefined) {
       const forget = (): void => {
         this.#reader = undefined;
@@ -66,7 +68,18 @@ export class DatabaseThreads {
     );
     await this.#writer.close();
   }
+
+  async #reopen(): Promise<DatabaseThread> {
+    try {
+      this.#writer = await opened({ ...this.#options, role: "writer" }, this.#memory);
+      return this.#writer;
+    } finally {
+      this.#reopening = undefined;
+    }
+  }
 }
+
+const closed = (): StoreLost => new StoreLost("the store is closed");
 
 async function opened(
   options: DatabaseOptions,
