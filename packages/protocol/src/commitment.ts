@@ -14,6 +14,8 @@ export const SALT_BYTES = 32;
 
 /** SHA-256's block, bytes: what HMAC pads its key to (RFC 2104 §2). */
 const BLOCK_BYTES = 64;
+/** Up to this size a copy costs less than a hash object. */
+const COPIED_BYTES = 4096;
 const INNER_PAD = 0x36;
 const OUTER_PAD = 0x5c;
 
@@ -26,27 +28,49 @@ const OUTER_PAD = 0x5c;
 export class Committer {
   readonly salt: Buffer;
   readonly #key: Buffer;
-  readonly #inner: Hash;
+  /** The whole of a payload that has come in one piece so far: such a one is hashed in one go. */
+  #only: Uint8Array | undefined;
+  #inner: Hash | undefined;
   #len = 0;
+  #finished = false;
 
   constructor(salt: Buffer = newSalt()) {
     this.salt = salt;
     this.#key = salt.length > BLOCK_BYTES ? hash("sha256", salt, "buffer") : salt;
-    this.#inner = createHash("sha256").update(padded(this.#key, INNER_PAD, BLOCK_BYTES));
   }
 
+  /** `bytes` must not change before the next call of `update` or `finish`. */
   update(bytes: Uint8Array): void {
-    this.#inner.update(bytes);
     this.#len += bytes.byteLength;
+    if (this.#inner !== undefined) {
+      this.#inner.update(bytes);
+    } else if (this.#only === undefined && bytes.byteLength <= COPIED_BYTES) {
+      this.#only = bytes;
+    } else {
+      this.#inner = createHash("sha256").update(padded(this.#key, INNER_PAD, BLOCK_BYTES));
+      if (this.#only !== undefined) this.#inner.update(this.#only);
+      this.#only = undefined;
+      this.#inner.update(bytes);
+    }
   }
 
   finish(): Commitment {
-    const digest = this.#inner.digest();
+    if (this.#finished) throw new Error("a commitment is finished once");
+    this.#finished = true;
+    const digest = this.#inner?.digest() ?? this.#digestOnly(this.#only ?? NOTHING);
     const outer = padded(this.#key, OUTER_PAD, BLOCK_BYTES + digest.length);
     digest.copy(outer, BLOCK_BYTES);
     return { c: hash("sha256", outer, "base64"), len: this.#len };
   }
+
+  #digestOnly(bytes: Uint8Array): Buffer {
+    const block = padded(this.#key, INNER_PAD, BLOCK_BYTES + bytes.byteLength);
+    block.set(bytes, BLOCK_BYTES);
+    return hash("sha256", block, "buffer");
+  }
 }
+
+const NOTHING = new Uint8Array(0);
 
 /** `key` XOR `pad` in the first block of a buffer of `length` bytes. */
 function padded(key: Buffer, pad: number, length: number): Buffer {

@@ -24,3 +24,12 @@ export function medianRatio(over: readonly number[], under: readonly number[]): 
 }
 
 export const sum = (sample: readonly number[]): number => sample.reduce((total, value) => total + value, 0);
+
+/** Adds each value to the list of its name. */
+export function append(lists: Record<string, number[]>, values: Readonly<Record<string, number>>): void {
+  for (const [name, value] of Object.entries(values)) {
+    const list = lists[name] ?? [];
+    list.push(value);
+    lists[name] = list;
+  }
+}

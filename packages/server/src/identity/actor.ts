@@ -12,11 +12,13 @@ export function groupsHash(groups: readonly string[]): string {
   return createHash("sha256").update(sorted.join("\n"), "utf8").digest("hex");
 }
 
-export const actorOf: ActorOf = (principal: Principal): RecordActor => ({
-  sub: principal.sub,
-  iss: principal.issuer,
-  name: principal.user,
-  groups_hash: groupsHash(principal.groups),
-  kind: principal.kind,
-  ...(principal.amr === undefined ? {} : { amr: principal.amr }),
-});
+/** Frozen, so that its canonical form may be kept: one principal acts in thousands of records. */
+export const actorOf: ActorOf = (principal: Principal): RecordActor =>
+  Object.freeze({
+    sub: principal.sub,
+    iss: principal.issuer,
+    name: principal.user,
+    groups_hash: groupsHash(principal.groups),
+    kind: principal.kind,
+    ...(principal.amr === undefined ? {} : { amr: Object.freeze([...principal.amr]) }),
+  });

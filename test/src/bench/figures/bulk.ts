@@ -3,7 +3,7 @@ import type { PathName } from "../options.ts";
 import type { Path } from "../paths/path.ts";
 import { cpuMs } from "../proc.ts";
 import { atLeast, type FigureResult, short } from "../result.ts";
-import { median } from "../stats.ts";
+import { append, median } from "../stats.ts";
 
 const MIN_MB_A_SECOND = 60;
 
@@ -31,7 +31,7 @@ export async function bulkFigure(bench: Bench): Promise<FigureResult> {
       const into = measured[index];
       into?.down.push(down);
       into?.up.push(up);
-      if (into !== undefined) for (const [role, ms] of Object.entries(cpu)) (into.cpuMs[role] ??= []).push(ms);
+      if (into !== undefined) append(into.cpuMs, cpu);
       broken.push(...wrong);
     }
   }

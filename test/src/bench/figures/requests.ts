@@ -5,6 +5,7 @@ import type { PathName } from "../options.ts";
 import type { Path } from "../paths/path.ts";
 import { cpuMs, watchRss } from "../proc.ts";
 import type { FigureResult, Table } from "../result.ts";
+import { append } from "../stats.ts";
 import { requestGoals } from "./requests-goals.ts";
 import { cpuTable, speedTable } from "./requests-tables.ts";
 
@@ -136,8 +137,8 @@ function keep({ done, cpuMs: cpu, rssMib: rss }: Measured, othersCpu: number, se
   series.p99Ms.push(done.p99Ms);
   series.othersCpu.push(othersCpu);
   series.failed += done.failed;
-  for (const [role, ms] of Object.entries(cpu)) (series.cpuMs[role] ??= []).push(ms);
-  for (const [role, mib] of Object.entries(rss)) (series.rssMib[role] ??= []).push(mib);
+  append(series.cpuMs, cpu);
+  append(series.rssMib, rss);
 }
 
 function seriesOf(all: Map<string, Series>, call: Call, { name: path }: Path, connections: number): Series {
