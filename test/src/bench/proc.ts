@@ -1,8 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { sum } from "./stats.ts";
 
-/** What Linux says of processes (proc_pid_stat(5), proc_pid_status(5)). Elsewhere these figures are left out. */
-export const procAvailable: boolean = process.platform === "linux";
+/** What Linux says of processes: proc_pid_stat(5), proc_pid_status(5). */
 
 /** Linux counts a process' time in ticks of 1/100 s on all platforms that Node runs on (USER_HZ). */
 const MS_A_TICK = 10;
