@@ -17,6 +17,8 @@ export interface LiveView {
 export function startView(board: Board, stdout: OutputStream, colour: boolean, now: () => number): LiveView {
   const view = render(<ConnectView board={board} colour={colour} now={now} />, {
     stdout: stdout as unknown as NodeJS.WriteStream,
+    // Whether this is a terminal was decided by the caller, from the world it was given and not from this process.
+    interactive: true,
     exitOnCtrlC: false,
     patchConsole: false,
     maxFps: 10,
