@@ -32,7 +32,7 @@ export class Commits implements EvidenceStore {
       await this.#send({ firstIndex: this.#next, leaves: batch.leaves, rows, changes });
     } catch (error) {
       if (error instanceof StoreLost) this.#payloads.clear();
-      else this.#payloads.undo(batch, rows);
+      else this.#payloads.undo(batch);
       throw error;
     }
     this.#next += batch.leaves.length;

@@ -1,10 +1,16 @@
 import type { CallId, PayloadField, SessionId } from "@hoopish/protocol";
 
-/** A field's number is its place here, and part of what is stored: append only, 8 at most. */
-const FIELDS: readonly PayloadField[] = ["request", "forwarded", "delivered", "answer", "query"];
-const FIELD_NUMBER = Object.fromEntries(FIELDS.map((field, number) => [field, number])) as Record<PayloadField, number>;
+/** Part of what is stored: a new field gets the next number, 8 at most. */
+const FIELD_NUMBERS: Readonly<Record<PayloadField, number>> = {
+  request: 0,
+  forwarded: 1,
+  delivered: 2,
+  answer: 3,
+  query: 4,
+};
+const FIELDS = Object.keys(FIELD_NUMBERS) as PayloadField[];
 
-export const fieldNumber = (field: PayloadField): number => FIELD_NUMBER[field];
+export const fieldNumber = (field: PayloadField): number => FIELD_NUMBERS[field];
 export const fieldOf = (number: number): PayloadField => FIELDS[number] as PayloadField;
 
 /** Stored too. */

@@ -33,15 +33,9 @@ export class OpenPayloads {
     this.#forget(batch, "call.answered");
   }
 
-  /** The batch was not written. */
-  undo(batch: Batch, rows: readonly VaultRow[]): void {
+  /** The batch was not written. The numbers of its rows are not used again: what counts is their order. */
+  undo(batch: Batch): void {
     this.#forget(batch, "call.decided");
-    const first = new Map<string, VaultRow>();
-    for (const row of rows.toReversed()) first.set(`${row.callKey}.${row.field}`, row);
-    for (const { key, next } of this.#calls.values()) {
-      for (let field = 0; field < next.length; field++)
-        next[field] = first.get(`${key}.${field}`)?.seq ?? (next[field] as number);
-    }
   }
 
   clear(): void {

@@ -106,7 +106,7 @@ describe.each(["a file", "memory"])("a store in %s", (where) => {
     );
     expect((await store.reader.call(call))?.payloads).toEqual([{ field: "request", bytes: 7_500_000, complete: true }]);
     const pieces = await piecesOf(store.reader.payload(call, "request"));
-    expect(Math.max(...pieces.map(({ length }) => length))).toBeLessThanOrEqual(1_048_576);
+    expect(Math.max(...pieces.map(({ length }) => length))).toBeLessThanOrEqual(65_536);
     expect(Buffer.concat(pieces).equals(whole.piece.bytes)).toBe(true);
     expect(verifyCommitment(whole.commitment, whole.piece.salt as Uint8Array, Buffer.concat(pieces))).toBe(true);
   });
