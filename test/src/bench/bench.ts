@@ -35,6 +35,8 @@ export interface Bench {
   readonly patience: Patience;
   /** Counts to `rounds`, and ends early, after at least one, when the time is up. */
   rounds(what: string, rounds: number): Generator<number>;
+  /** The paths in this round's order, which turns about: none always comes first, or after the same other. */
+  inTurn(round: number): readonly Path[];
   settle(): Promise<void>;
 }
 
@@ -92,6 +94,7 @@ export async function openBench(options: BenchOptions, lifetime: Lifetime): Prom
         yield round;
       }
     },
+    inTurn: (round) => (round % 2 === 0 ? paths : paths.toReversed()),
     settle: () => sleep(SETTLE_MS),
   };
 }

@@ -18,17 +18,19 @@ interface Transfers {
 /** A large answer and a large request, whole, with every byte checked. */
 export async function bulkFigure(bench: Bench): Promise<FigureResult> {
   const { bulkBytes: bytes } = bench.options;
-  const paths = bench.paths.filter(({ raw }) => raw !== undefined);
-  const measured: Transfers[] = paths.map(({ name }) => ({ path: name, down: [], up: [], cpuMs: {} }));
+  const carries = ({ raw }: Path): boolean => raw !== undefined;
+  const measured: Transfers[] = bench.paths
+    .filter(carries)
+    .map(({ name }) => ({ path: name, down: [], up: [], cpuMs: {} }));
   const broken: string[] = [];
-  for (const _ of bench.rounds("transfers", bench.options.bulkRounds)) {
+  for (const turn of bench.rounds("transfers", bench.options.bulkRounds)) {
     const { result } = await bench.patience.measure(async () => {
       const round: Both[] = [];
-      for (const path of paths) round.push(await bothWays(bench, path));
+      for (const path of bench.inTurn(turn).filter(carries)) round.push(await bothWays(bench, path));
       return round;
     });
-    for (const [index, { down, up, cpuMs: cpu, wrong }] of result.entries()) {
-      const into = measured[index];
+    for (const { path, down, up, cpuMs: cpu, wrong } of result) {
+      const into = measured.find((one) => one.path === path);
       into?.down.push(down);
       into?.up.push(up);
       if (into !== undefined) append(into.cpuMs, cpu);
@@ -67,6 +69,7 @@ export async function bulkFigure(bench: Bench): Promise<FigureResult> {
 }
 
 interface Both {
+  readonly path: PathName;
   /** MB/s. */
   readonly down: number;
   readonly up: number;
@@ -87,6 +90,7 @@ async function bothWays(bench: Bench, path: Path): Promise<Both> {
     ([role, ms]) => [role, (ms - (before[role] ?? 0)) / mib] as const,
   );
   return {
+    path: path.name,
     down: bytes / 1e6 / down.seconds,
     up: bytes / 1e6 / up.seconds,
     cpuMs: Object.fromEntries(spent),

@@ -2,7 +2,7 @@ import type { Bench } from "../bench.ts";
 import type { Endpoint } from "../helper/jobs.ts";
 import type { RequestsDone } from "../helper/requests.ts";
 import type { PathName } from "../options.ts";
-import type { Path } from "../paths/path.ts";
+import { bearer, type Path } from "../paths/path.ts";
 import { cpuMs, watchRss } from "../proc.ts";
 import type { FigureResult, Table } from "../result.ts";
 import { append } from "../stats.ts";
@@ -59,6 +59,7 @@ export interface Series {
 }
 
 const WARM_MS = 200;
+const WAKE_MS = 400;
 /** Before the first round: V8 compiles the busy parts of a program again and again for some ten thousand requests. */
 const FIRST_WARM_MS = 2500;
 
@@ -67,9 +68,10 @@ export async function requestsFigure(bench: Bench): Promise<FigureResult> {
   const tables: Table[] = [];
   await warmUp(bench);
   for (const call of CALLS) {
-    for (const _ of bench.rounds(`requests (${call.name})`, bench.options.rounds)) {
+    for (const round of bench.rounds(`requests (${call.name})`, bench.options.rounds)) {
       for (const connections of bench.options.connections) {
-        const { result, othersCpu } = await bench.patience.measure(() => oneTurn(bench, call, connections));
+        const paths = bench.inTurn(round);
+        const { result, othersCpu } = await bench.patience.measure(() => oneTurn(bench, call, paths, connections));
         for (const one of result) keep(one, othersCpu, seriesOf(all, call, one.path, connections));
       }
     }
@@ -84,7 +86,7 @@ export async function requestsFigure(bench: Bench): Promise<FigureResult> {
 }
 
 async function warmUp(bench: Bench): Promise<void> {
-  const measureMs = Math.min(FIRST_WARM_MS, bench.options.seconds * 2500);
+  const measureMs = bench.options.seconds < 1 ? FIRST_WARM_MS * 0.6 : FIRST_WARM_MS;
   for (const { path, body, endpoint } of CALLS) {
     for (const to of bench.paths.map(endpoint)) {
       if (to === undefined) continue;
@@ -102,14 +104,22 @@ interface Measured {
 }
 
 /** All paths, one right after the other. */
-async function oneTurn(bench: Bench, call: Call, connections: number): Promise<Measured[]> {
+async function oneTurn(bench: Bench, call: Call, paths: readonly Path[], connections: number): Promise<Measured[]> {
   const turn: Measured[] = [];
-  for (const path of bench.paths) {
+  await wake(bench, call, connections);
+  for (const path of paths) {
     const endpoint = call.endpoint(path);
     if (endpoint !== undefined) turn.push(await measure(bench, call, path, endpoint, connections));
     await bench.settle();
   }
   return turn;
+}
+
+/** A virtual machine that was idle is slow for a while: no path shall be the one that wakes it. */
+async function wake(bench: Bench, { path, body }: Call, connections: number): Promise<void> {
+  const { url: origin, credential } = bench.model;
+  const ask = { origin, headers: bearer(credential), path, body, connections, warmMs: 0, measureMs: WAKE_MS };
+  await bench.load.run("requests", ask);
 }
 
 async function measure(
