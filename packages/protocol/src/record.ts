@@ -99,8 +99,38 @@ export interface RecordBodies {
   "agent.invited": { name: string; expires: string };
   "agent.refused": { name: string; reason: string };
   "audit.searched": { query: Readonly<Record<string, string>>; results: number };
-  "audit.exported": { since: string; until: string; format: string; payloads: boolean };
+  /** `start`: size of the log where the range begins; `filters`: whose payloads are disclosed, as the request named them. */
+  "audit.exported": {
+    since: string;
+    until: string;
+    format: string;
+    payloads: boolean;
+    start?: number;
+    filters?: Readonly<Record<string, string>>;
+  };
+  /** A recorded session was played; `call`: that one recorded request was sent again, and `again` is the call that it became. */
+  "audit.replayed": { of: SessionId | CallId; again?: CallId };
+  /** What a crash had left open and was ended here; `records`: durable in the journal, and brought into the log at the start. */
+  "server.recovered": { calls: number; sessions: number; records: number };
+  /**
+   * Payloads of one class whose call was decided in [from, to), a month, were destroyed with their key. `root`: RFC 6962
+   * root, base64, over the UTF-8 texts `<call>/<field>` in the log's order, `count` of them.
+   */
+  "retention.purged": { class: RetentionClass; from: string; to: string; count: number; root: string; by: string };
+  "retention.held": { hold: string; reason: string; by: string; filters: Readonly<Record<string, string>> };
+  "retention.released": { hold: string; reason: string; by: string };
+  /** The log is signed with another key from here on; signed by the old one in the checkpoint before. */
+  "key.rotated": { key: string; previous?: string };
+  /** Evidence was lost before it reached the log, and how much is known of it. */
+  "log.gap": { reason: string; boot?: string; n?: number };
 }
+
+/** How long payloads are kept: those of calls that were held, blocked or broke glass longer than the rest. */
+export type RetentionClass = "default" | "heldOrBlocked";
+
+/** The class of a call's payloads: known from the record that decided it, so that an examiner can tell it too. */
+export const retentionClassOf = (verdict: "allow" | "hold" | "block"): RetentionClass =>
+  verdict === "allow" ? "default" : "heldOrBlocked";
 
 export type RecordType = keyof RecordBodies;
 
