@@ -8,3 +8,5 @@ export * from "./ids.ts";
 export * from "./record.ts";
 export * from "./streams.ts";
 export * from "./times.ts";
+export * from "./tlog/merkle.ts";
+export * from "./tlog/proofs.ts";
