@@ -29,6 +29,7 @@ interface Waiting {
   readonly admission: Admission;
   readonly change: StoreChange | undefined;
   readonly bytes: number;
+  readonly timeMs: number;
   readonly resolve: () => void;
   readonly reject: (error: HoopishError) => void;
 }
@@ -102,10 +103,11 @@ class GroupCommitLog implements WritableLog {
   ): Promise<void> {
     if (this.#state === "closed") return Promise.reject(unavailable("the log is closed"));
     const first = this.#n;
+    const timeMs = this.#clock();
     let leaves: Leaf[];
     let admission: Admission;
     try {
-      leaves = this.#encode(drafts);
+      leaves = this.#encode(drafts, timeMs);
       admission = this.#open.admit(drafts, pieces);
     } catch (error) {
       this.#n = first;
@@ -116,14 +118,14 @@ class GroupCommitLog implements WritableLog {
     for (const piece of pieces) bytes += piece.bytes.byteLength;
     this.#pendingBytes += bytes;
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ leaves, admission, change, bytes, resolve, reject });
+      this.#waiting.push({ leaves, admission, change, bytes, timeMs, resolve, reject });
       if (when === "now") this.#schedule();
       else this.#later ??= setTimeout(() => this.#soonIsNow(), SOON_MS);
     });
   }
 
-  #encode(drafts: readonly RecordDraft[]): Leaf[] {
-    const timeMs = this.#clock();
+  #encode(drafts: readonly RecordDraft[], timeMs: number): Leaf[] {
+    if (drafts.length === 0) return NO_LEAVES;
     const time = new Date(timeMs).toISOString();
     return drafts.map((draft) => {
       const src = { replica: this.#replica, boot: this.#boot, n: this.#n++ };
@@ -226,7 +228,7 @@ function toBatch(taken: readonly Waiting[]): Batch {
   for (const item of taken) {
     for (const leaf of item.leaves) leaves.push(leaf);
     if (item.change !== undefined) changes.push(item.change);
-    for (const piece of item.admission.pieces) addPiece(parts, piece);
+    for (const piece of item.admission.pieces) addPiece(parts, piece, item.timeMs);
   }
   return { leaves, parts, changes };
 }
@@ -237,15 +239,17 @@ interface GrowingPart extends PayloadPart {
 }
 
 /** Adjacent pieces of one payload become one part. */
-function addPiece(parts: GrowingPart[], { call, field, bytes, salt }: PayloadPiece): void {
+function addPiece(parts: GrowingPart[], { call, field, bytes, salt }: PayloadPiece, timeMs: number): void {
   const last = parts.at(-1);
   if (last === undefined || last.call !== call || last.field !== field) {
-    parts.push({ call, field, bytes: [bytes], salt });
+    parts.push({ call, field, bytes: [bytes], salt, timeMs });
   } else {
     last.bytes.push(bytes);
     last.salt = salt;
   }
 }
+
+const NO_LEAVES: Leaf[] = [];
 
 const unavailable = (message: string, cause?: unknown): HoopishError =>
   new HoopishError("evidence_unavailable", message, { cause });

@@ -7,6 +7,8 @@ export interface PayloadPart {
   readonly bytes: readonly Uint8Array[];
   /** Given with the last part. */
   readonly salt: Uint8Array | undefined;
+  /** Unix milliseconds: when its first byte was handed to the log. */
+  readonly timeMs: number;
 }
 
 /** What an adapter keeps beside the log and changes together with a record; the adapter that made it knows what it means. */

@@ -5,9 +5,16 @@ import { createPrivate, takeLock } from "./lock.ts";
 import { migrate } from "./schema.ts";
 import type { Role } from "./shared.ts";
 
+/** What the store seals with; crosses to its threads, and nowhere else. */
+export interface StoreKeys {
+  /** 32 bytes: wraps the keys of the vault's months, and the intake's. */
+  readonly vault: Uint8Array;
+}
+
 /** How a worker is to open the database; the worker's `workerData`. */
 export interface DatabaseOptions {
   readonly role: Role;
+  readonly keys: StoreKeys;
   /** A file, or `:memory:`. */
   readonly path: string;
   /** Pages that the file may have, at most; for tests of a full disk. */

@@ -5,18 +5,23 @@ import type { CallFilter, Page, RecordedCall } from "../../evidence/port.ts";
 import type { LeftOpen } from "../../evidence/recovery.ts";
 import { callStory, findSession, listCalls, listPastSessions } from "./call-queries.ts";
 import { type ExportBatch, type ExportPosition, type ExportRange, exportBatch } from "./export-queries.ts";
-import { fieldNumber, idBytes, MAX_SEQ, payloadKey } from "./keys.ts";
+import type { StoreKeys } from "./database.ts";
+import { idBytes } from "./keys.ts";
 import { type PayloadBytes, readPayload } from "./payload-queries.ts";
 import { Query } from "./query.ts";
-
-const PART_BYTES = 256 * 1024;
+import { TreeReader } from "./tree/tree-reader.ts";
+import { VaultReader } from "./vault/vault-reader.ts";
 
 /** Every question that the store answers; each is one short read, so that none holds up the WAL's checkpoint. */
 export class Reader {
   readonly #query: Query;
+  readonly #tree: TreeReader;
+  readonly #vault: VaultReader;
 
-  constructor(db: DatabaseSync) {
+  constructor(db: DatabaseSync, keys: StoreKeys) {
     this.#query = new Query(db);
+    this.#tree = new TreeReader(this.#query);
+    this.#vault = new VaultReader(this.#query, keys.vault);
   }
 
   calls(filter: CallFilter, limit: number, cursor: string | undefined): Page<RecordedCall> {
@@ -24,13 +29,13 @@ export class Reader {
   }
 
   call(id: CallId): CallStory | undefined {
-    return callStory(this.#query, id);
+    return callStory(this.#query, this.#vault, id);
   }
 
-  payloadPart(id: CallId, field: PayloadField, fromSeq: number): PayloadBytes {
+  payloadPart(id: CallId, field: PayloadField, fromBlock: number): PayloadBytes {
     const call = this.#query.get<{ key: number }>("SELECT key FROM calls WHERE id = ?", idBytes(id));
-    if (call === undefined) return { bytes: [], nextSeq: undefined };
-    return readPayload(this.#query, call.key, field, fromSeq, PART_BYTES);
+    if (call === undefined) return { pieces: [], nextBlock: undefined };
+    return readPayload(this.#vault, call.key, field, fromBlock);
   }
 
   pastSessions(
@@ -47,7 +52,7 @@ export class Reader {
   }
 
   exportBatch(range: ExportRange, from: ExportPosition | undefined): ExportBatch {
-    return exportBatch(this.#query, range, from);
+    return exportBatch(this.#query, this.#vault, range, from);
   }
 
   agents(): EnrolledAgent[] {
@@ -79,7 +84,7 @@ export class Reader {
 
   /** Records in the log. */
   size(): number {
-    return this.#query.get<{ size: number }>("SELECT coalesce(max(idx) + 1, 0) AS size FROM records")?.size ?? 0;
+    return this.#tree.size();
   }
 
   /** Calls and sessions that no record ended. */
@@ -98,12 +103,6 @@ export class Reader {
   }
 
   #delivered(callKey: number): number {
-    const row = this.#query.get<{ bytes: number }>(
-      `SELECT coalesce(sum(length(bytes)), 0) AS bytes FROM payloads
-       WHERE key BETWEEN ? AND ?`,
-      payloadKey(callKey, fieldNumber("delivered"), 0),
-      payloadKey(callKey, fieldNumber("delivered"), MAX_SEQ),
-    );
-    return row?.bytes ?? 0;
+    return this.#vault.payloadsOf(callKey).find(({ field }) => field === "delivered")?.length ?? 0;
   }
 }

@@ -6,6 +6,7 @@ import { type LeftOpen, recover } from "../../evidence/recovery.ts";
 import { createAgentStore } from "./agent-store.ts";
 import { Commits } from "./commits.ts";
 import type { ExportBatch, ExportPosition } from "./export-queries.ts";
+import type { StoreKeys } from "./database.ts";
 import type { PayloadBytes } from "./payload-queries.ts";
 import { DatabaseThreads } from "./threads.ts";
 
@@ -14,6 +15,7 @@ export interface SqliteStoreOptions {
   readonly path: string;
   /** Which server this is, in every record's `src`. */
   readonly replica: string;
+  readonly keys: StoreKeys;
   /** Unix milliseconds. */
   readonly clock?: () => number;
   /** Pages of the file, at most; for tests of a full disk. */
@@ -35,9 +37,11 @@ export interface SqliteStore {
  * @throws HoopishError configuration: the file cannot be opened, or another server uses it; evidence_unavailable
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<SqliteStore> {
-  const threads = await DatabaseThreads.open({ path: options.path, maxPages: options.maxPages });
-  const bootIndex = threads.lastWriter.size;
-  const commits = new Commits(threads);
+  const { path, keys, maxPages } = options;
+  const threads = await DatabaseThreads.open({ path, keys, maxPages });
+  const bootIndex = threads.lastWriter.opened.size;
+  const storePath = path === ":memory:" ? undefined : path;
+  const commits = await Commits.open(threads, { storePath, vaultKey: keys.vault });
   const log = createEvidenceLog(commits, options);
   const ask: Ask = async (method, ...args) => {
     await commits.settle();
@@ -46,6 +50,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Sqli
   const close = async (): Promise<void> => {
     await log.close();
     await threads.close();
+    commits.close();
   };
   try {
     // What a change rests on is asked of the thread that makes the change.
@@ -74,11 +79,11 @@ function createReader(ask: Ask, bootIndex: number): EvidenceReader {
     pastSessions: async (user, limit, cursor) => ask("pastSessions", bootIndex, user, limit, checked(cursor)),
     session: (id) => ask("session", id),
     async *payload(id, field) {
-      let seq: number | undefined = 0;
-      while (seq !== undefined) {
-        const part: PayloadBytes = await ask("payloadPart", id, field, seq);
-        yield* part.bytes;
-        seq = part.nextSeq;
+      let block: number | undefined = 0;
+      while (block !== undefined) {
+        const part: PayloadBytes = await ask("payloadPart", id, field, block);
+        for (const { bytes } of part.pieces) yield bytes;
+        block = part.nextBlock;
       }
     },
     async *export({ sinceMs, untilMs }, payloads) {

@@ -96,6 +96,7 @@ async function opened(
         cause,
       });
     }
-    throw new HoopishError("configuration", `the store ${options.path} cannot be opened: ${message}`, { cause });
+    const hint = code === "HOOPISH_VAULT_KEY" ? { hint: "name the vaultKeyFile with which this store was made" } : {};
+    throw new HoopishError("configuration", `the store ${options.path} cannot be opened: ${message}`, { cause, ...hint });
   }
 }
