@@ -15,7 +15,7 @@ export interface EvidenceLogOptions {
 
 /** The log with what adapters need of it: a change of theirs in one transaction with the records that tell of it. */
 export interface WritableLog extends EvidenceLog {
-  appendWith(drafts: readonly RecordDraft[], change: StoreChange): Promise<void>;
+  appendWith(drafts: readonly RecordDraft[], change: StoreChange): Promise<number>;
 }
 
 /** One batch holds about so much, so that a large payload does not make everybody wait for all of it. */
@@ -30,7 +30,7 @@ interface Waiting {
   readonly change: StoreChange | undefined;
   readonly bytes: number;
   readonly timeMs: number;
-  readonly resolve: () => void;
+  readonly resolve: (index: number) => void;
   readonly reject: (error: HoopishError) => void;
 }
 
@@ -79,11 +79,11 @@ class GroupCommitLog implements WritableLog {
     drafts: readonly RecordDraft[],
     pieces: readonly PayloadPiece[] = [],
     when: "now" | "soon" = "now",
-  ): Promise<void> {
+  ): Promise<number> {
     return this.#take(drafts, pieces, undefined, when);
   }
 
-  appendWith(drafts: readonly RecordDraft[], change: StoreChange): Promise<void> {
+  appendWith(drafts: readonly RecordDraft[], change: StoreChange): Promise<number> {
     return this.#take(drafts, [], change, "now");
   }
 
@@ -100,7 +100,7 @@ class GroupCommitLog implements WritableLog {
     pieces: readonly PayloadPiece[],
     change: StoreChange | undefined,
     when: "now" | "soon",
-  ): Promise<void> {
+  ): Promise<number> {
     if (this.#state === "closed") return Promise.reject(unavailable("the log is closed"));
     const first = this.#n;
     const timeMs = this.#clock();
@@ -153,7 +153,7 @@ class GroupCommitLog implements WritableLog {
     const taken = this.#takeBatch();
     if (taken.length === 0) return;
     this.#committing = this.#store.commit(toBatch(taken)).then(
-      () => this.#written(taken),
+      (first) => this.#written(taken, first),
       (cause: unknown) => this.#failed(taken, cause),
     );
   }
@@ -170,7 +170,7 @@ class GroupCommitLog implements WritableLog {
     return this.#waiting.splice(0, count);
   }
 
-  #written(taken: readonly Waiting[]): void {
+  #written(taken: readonly Waiting[], first: number): void {
     this.#committing = undefined;
     if (this.#state === "failing") {
       this.#state = "open";
@@ -181,7 +181,11 @@ class GroupCommitLog implements WritableLog {
       this.#scheduled = true;
       this.#flush();
     }
-    for (const item of taken) item.resolve();
+    let index = first;
+    for (const item of taken) {
+      item.resolve(index);
+      index += item.leaves.length;
+    }
   }
 
   #failed(taken: readonly Waiting[], cause: unknown): void {
@@ -212,7 +216,7 @@ class GroupCommitLog implements WritableLog {
       if (this.#state !== "failing") return;
       if (this.#committing !== undefined) return this.#probeLater();
       this.#committing = this.#store.probe().then(
-        () => this.#written([]),
+        () => this.#written([], 0),
         () => {
           this.#failed([], undefined);
         },

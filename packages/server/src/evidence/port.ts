@@ -28,14 +28,45 @@ export interface EvidenceLog {
   /**
    * `soon`: durable within a few milliseconds, or together with whatever is appended before that; for a record that
    * nothing waits for yet. Saves a call whose answer comes quickly a write of its own.
+   * @returns index in the log of the first draft's record; the others follow it
    */
-  append(drafts: readonly RecordDraft[], pieces?: readonly PayloadPiece[], when?: "now" | "soon"): Promise<void>;
+  append(drafts: readonly RecordDraft[], pieces?: readonly PayloadPiece[], when?: "now" | "soon"): Promise<number>;
   /** False after a write has failed and until one succeeds; /readyz shows it, and calls are refused at once. */
   readonly writable: boolean;
   /** Bytes appended that are not durable yet: who sees it grow stops reading from its peer. */
   readonly pendingBytes: number;
   /** Writes what waits, then closes. */
   close(): Promise<void>;
+}
+
+/** The log's size and root, signed (C2SP tlog-checkpoint). */
+export interface SignedCheckpoint {
+  readonly size: number;
+  /** 32 bytes. */
+  readonly root: Uint8Array;
+  /** The signed note, as it was persisted. */
+  readonly note: string;
+  /** Unix milliseconds. */
+  readonly timeMs: number;
+}
+
+/** The log's tree, for whoever has to prove something of it. Sizes and indexes count records. */
+export interface LogTree {
+  readonly origin: string;
+  /** The key that signs, for the world. */
+  readonly vkey: string;
+  /** What was signed last. */
+  newest(): SignedCheckpoint;
+  /** Signs everything that is durable now, and is durable itself when it resolves. @throws HoopishError evidence_unavailable */
+  sign(): Promise<SignedCheckpoint>;
+  /** Hears of each checkpoint once it is durable. */
+  onSigned(listener: (checkpoint: SignedCheckpoint) => void): void;
+  /** Hashes of RFC 6962 §2.1.1 and §2.1.2. @throws HoopishError bad_request beyond the log */
+  inclusion(index: number, size: number): Promise<readonly Uint8Array[]>;
+  consistency(size1: number, size2: number): Promise<readonly Uint8Array[]>;
+  root(size: number): Promise<Uint8Array>;
+  /** Roots of the perfect subtrees of the first `size` records, largest first. */
+  edge(size: number): Promise<readonly Uint8Array[]>;
 }
 
 export interface CallFilter {

@@ -43,7 +43,7 @@ describe("lists", () => {
     folder = mkdtempSync(join(tmpdir(), "hoopish-search-"));
     store = await openSqliteStore({ path: join(folder, "hoopish.db"), keys: TEST_KEYS, replica: "gw-1", clock: () => nowMs });
     await store.log.append(sessions.map(({ id, user }) => sessionDraft(id, user)));
-    const appends: Promise<void>[] = [];
+    const appends: Promise<number>[] = [];
     for (let i = 0; i < CALLS; i++) {
       // The clock goes on, stands still, and is set back an hour twice.
       nowMs += i % 3 === 0 ? 0 : 7;

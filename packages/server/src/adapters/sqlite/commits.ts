@@ -43,7 +43,7 @@ export class Commits implements EvidenceStore {
     this.#next = this.#writer.opened.size;
   }
 
-  async commit(batch: Batch): Promise<void> {
+  async commit(batch: Batch): Promise<number> {
     if (this.#writer.lost) await this.#findWriter();
     // What is durable cannot come into the database now: no more is taken until it can.
     if (this.#writer.stuck !== undefined) throw this.#writer.stuck;
@@ -56,9 +56,11 @@ export class Commits implements EvidenceStore {
       else this.#payloads.undo(batch);
       throw error;
     }
+    const first = this.#next;
     this.#next += batch.leaves.length;
     this.#unsettled = true;
     this.#payloads.written(batch);
+    return first;
   }
 
   async probe(): Promise<void> {

@@ -9,6 +9,15 @@ import type { Role } from "./shared.ts";
 export interface StoreKeys {
   /** 32 bytes: wraps the keys of the vault's months, and the intake's. */
   readonly vault: Uint8Array;
+  readonly log: LogKeys;
+}
+
+/** What checkpoints are signed with. */
+export interface LogKeys {
+  /** The log's name: C2SP tlog-checkpoint's origin, and the name of its key. */
+  readonly origin: string;
+  /** Ed25519, PKCS#8 PEM. */
+  readonly privateKey: string;
 }
 
 /** How a worker is to open the database; the worker's `workerData`. */

@@ -80,7 +80,7 @@ describe("export", () => {
 
   test("holds the records of the span of time, from its first millisecond to before its last", async () => {
     const times: number[] = [];
-    const appends: Promise<void>[] = [];
+    const appends: Promise<number>[] = [];
     for (let i = 0; i < 10_000; i++) {
       nowMs += i === 6_000 ? -30_000 : 5;
       times.push(nowMs);

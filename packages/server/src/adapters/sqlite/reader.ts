@@ -55,6 +55,22 @@ export class Reader {
     return exportBatch(this.#query, this.#vault, range, from);
   }
 
+  root(size: number): Uint8Array {
+    return new Uint8Array(this.#tree.root(size));
+  }
+
+  inclusion(index: number, size: number): Uint8Array[] {
+    return this.#tree.inclusion(index, size).map((hash) => new Uint8Array(hash));
+  }
+
+  consistency(size1: number, size2: number): Uint8Array[] {
+    return this.#tree.consistency(size1, size2).map((hash) => new Uint8Array(hash));
+  }
+
+  edge(size: number): Uint8Array[] {
+    return this.#tree.edge(size).map((hash) => new Uint8Array(hash));
+  }
+
   agents(): EnrolledAgent[] {
     const rows = this.#query.all<{
       id: string;

@@ -1,4 +1,5 @@
 import { Worker } from "node:worker_threads";
+import type { SignedCheckpoint } from "../../evidence/port.ts";
 import { StoreLost } from "../../evidence/store.ts";
 import type { DatabaseOptions } from "./database.ts";
 import { RingWriter } from "./ring.ts";
@@ -36,6 +37,8 @@ const MUCH_BYTES = 2 * 1024 * 1024;
 export class DatabaseThread {
   /** The writer's: where batches are placed for it. */
   readonly ring: RingWriter;
+  /** The writer has signed the log. */
+  onCheckpoint: (checkpoint: SignedCheckpoint) => void = () => undefined;
   readonly #worker: Worker;
   readonly #control: Int32Array;
   readonly #slots: Slots;
@@ -147,6 +150,10 @@ export class DatabaseThread {
   #take(reply: Reply): void {
     if (reply === "moving") {
       this.#stuck = undefined;
+      return;
+    }
+    if (reply !== true && "checkpoint" in reply) {
+      this.onCheckpoint(reply.checkpoint);
       return;
     }
     if (reply !== true && "stuck" in reply) {

@@ -1,13 +1,17 @@
 /** A thread that has the database open. */
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import type { SignedCheckpoint } from "../../evidence/port.ts";
 import { CheckpointHelper, Checkpoints } from "./checkpoints.ts";
 import { type DatabaseOptions, openCheckpointer, openReader, openWriter } from "./database.ts";
 import type { ExportBatch } from "./export-queries.ts";
 import type { PayloadBytes } from "./payload-queries.ts";
+import { Query } from "./query.ts";
 import { Reader } from "./reader.ts";
 import { type Recovered, recoverIntake } from "./intake/recovery.ts";
 import { type RingBatch, RingReader } from "./ring.ts";
 import { controlOf, RING_URGENT, SLOTS, WRITER_ASLEEP } from "./shared.ts";
+import { CheckpointWriter } from "./tree/checkpoint-writer.ts";
+import { TreeReader } from "./tree/tree-reader.ts";
 import { Writer } from "./writer.ts";
 
 export interface ThreadData extends DatabaseOptions {
@@ -29,13 +33,14 @@ export interface WireError {
 
 /**
  * `true`: the batch that somebody waits for is in the database. `stuck`: batches that are durable in the intake cannot be
- * brought into the database now; `moving`: they can again.
+ * brought into the database now; `moving`: they can again. `checkpoint`: signed, and durable.
  */
 export type Reply =
   | true
   | "moving"
   | { readonly batch: WireError }
   | { readonly stuck: WireError }
+  | { readonly checkpoint: SignedCheckpoint }
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly error: WireError };
 
@@ -44,11 +49,14 @@ export interface Opened {
   /** Records in the log. */
   readonly size: number;
   readonly intake: Recovered;
+  /** What was signed last. */
+  readonly checkpoint: SignedCheckpoint;
 }
 
 interface Targets {
   readonly reader: Reader;
   readonly writer: Writer | undefined;
+  readonly signer?: Pick<CheckpointWriter, "sign">;
 }
 
 /** Batches that are durable in the intake are gathered for so long, or until there is so much of them. */
@@ -78,15 +86,18 @@ function runWriter(): void {
   const reader = new Reader(open.db, data.keys);
   const writer = new Writer(open.db, data.keys.vault, new Checkpoints(open.db, control, data.path === ":memory:"));
   const intake = recover(writer);
-  reply({ id: 0, value: { size: reader.size(), intake } satisfies Opened });
-  const feed = new Feed(writer, new RingReader(data.memory));
-  const targets = { reader, writer };
+  const query = new Query(open.db);
+  const signer = new CheckpointWriter(writer, query, new TreeReader(query), data.keys.log, Date.now);
+  reply({ id: 0, value: { size: reader.size(), intake, checkpoint: signer.last } satisfies Opened });
+  const feed = new Feed(writer, new RingReader(data.memory), signer);
+  const targets = { reader, writer, signer: { sign: () => feed.sign() } };
   for (;;) {
     const rung = Atomics.load(control, SLOTS.writer.bell);
     // A question is about all that was durable when it was asked.
     if (Atomics.load(control, SLOTS.writer.messages) !== taken) feed.apply();
     if (!answerAll(targets, SLOTS.writer.messages)) break;
     feed.applyIfDue();
+    feed.signIfDue();
     Atomics.wait(control, SLOTS.writer.bell, rung, feed.sleepMs());
     Atomics.store(control, WRITER_ASLEEP, 0);
   }
@@ -108,13 +119,32 @@ function recover(writer: Writer): Recovered {
 class Feed {
   readonly #writer: Writer;
   readonly #ring: RingReader;
+  readonly #signer: CheckpointWriter;
   /** performance.now() of when the first batch that waits was seen. */
   #since: number | undefined;
   #stuck = false;
 
-  constructor(writer: Writer, ring: RingReader) {
+  constructor(writer: Writer, ring: RingReader, signer: CheckpointWriter) {
     this.#writer = writer;
     this.#ring = ring;
+    this.#signer = signer;
+  }
+
+  signIfDue(): void {
+    if (this.#signer.dueInMs() !== 0) return;
+    try {
+      this.sign();
+    } catch {
+      // The disk is full or broken: the next batch finds out and says so, and this is tried again.
+    }
+  }
+
+  /** Signs what is in the database, and tells the server. */
+  sign(): SignedCheckpoint {
+    const before = this.#signer.last;
+    const checkpoint = this.#signer.sign();
+    if (checkpoint !== before) reply({ checkpoint });
+    return checkpoint;
   }
 
   applyIfDue(): void {
@@ -139,7 +169,8 @@ class Feed {
     if (!this.#ring.empty) return GATHER_MS;
     Atomics.store(control, WRITER_ASLEEP, 1);
     // What was published before the flag stood had nobody to wake.
-    return this.#ring.empty ? undefined : 0;
+    const due = this.#signer.dueInMs();
+    return this.#ring.empty ? (due === 0 ? RETRY_MS : due) : 0;
   }
 
   /** @returns false when the database takes nothing now */
