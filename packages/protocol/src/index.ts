@@ -8,3 +8,4 @@ export * from "./ids.ts";
 export * from "./record.ts";
 export * from "./streams.ts";
 export * from "./times.ts";
+export * from "./timestamp/index.ts";
