@@ -24,4 +24,6 @@ export {
 } from "./tlog/note-key.ts";
 export { MAX_NOTE_BYTES } from "./tlog/note-text.ts";
 export * from "./tlog/proofs.ts";
+export * from "./tlog/tlog-proof.ts";
 export * from "./tlog/vkey.ts";
+export * from "./tlog/witness.ts";
