@@ -9,7 +9,11 @@ export interface Config {
   /** TLS ends at a proxy in front. */
   readonly trustProxy: boolean;
   readonly store: { readonly kind: "sqlite"; readonly path: string };
-  readonly evidence: { readonly origin: string };
+  readonly evidence: {
+    readonly origin: string;
+    /** At least one. */
+    readonly anchors: readonly AnchorConfig[];
+  };
   readonly identity: {
     readonly issuers: readonly IssuerConfig[];
     /** Clocks of the identity provider and this machine may differ by so much. */
@@ -22,6 +26,27 @@ export interface Config {
   readonly drainMs: number;
   readonly logLevel: "debug" | "info" | "warn" | "error";
 }
+
+/** A place outside the store to which signed checkpoints go. Without a required one the server does not start. */
+export type AnchorConfig =
+  | { readonly kind: "file"; readonly folder: string; readonly required: boolean }
+  | {
+      readonly kind: "witness";
+      /** Prefix of its addresses (C2SP tlog-witness). */
+      readonly url: string;
+      /** Its verifier key, type 0x04. */
+      readonly vkey: string;
+      readonly everyMs: number;
+      readonly required: boolean;
+    }
+  | {
+      readonly kind: "timestamp";
+      readonly url: string;
+      /** PEM: the authorities that are trusted for it, and no others. */
+      readonly caFile: string;
+      readonly everyMs: number;
+      readonly required: boolean;
+    };
 
 export interface IssuerConfig {
   readonly issuer: string;

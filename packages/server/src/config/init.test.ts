@@ -3,6 +3,7 @@ import { HoopishError } from "@hoopish/protocol";
 import { describe, expect, it } from "vitest";
 import { initConfig } from "./init.ts";
 import { checkConfigBytes } from "./load.ts";
+import { CA_PEM } from "./testing/sample.ts";
 
 const world = {
   env: {},
@@ -31,13 +32,22 @@ describe("initConfig", () => {
     const text = initConfig({ publicUrl: "https://gateway.bank.example" })
       .replace(/^trustProxy: true$/m, "")
       .replace(/# (tls: )/, "$1")
-      .replace(/^( +)# (algorithms:|jwksUri:|- issuer:| {2}kind:| {2}audience:| {2}clients:| {2}claims:)/gm, "$1$2");
-    const readable = { env: {}, readFile: () => Buffer.from("pem") };
+      .replace(
+        /^( +)# (- file:|- witness:|- timestamp:| {2}required:|algorithms:|jwksUri:|- issuer:| {2}kind:| {2}audience:| {2}clients:| {2}claims:)/gm,
+        "$1$2",
+      );
+    const readable = { env: {}, readFile: () => Buffer.from(CA_PEM) };
     const check = checkConfigBytes(Buffer.from(text), "config.yaml", readable);
     expect(check).toHaveProperty("config");
     expect("config" in check && check.config.identity.issuers.map((issuer) => issuer.kind)).toEqual([
       "human",
       "service",
+    ]);
+    expect("config" in check && check.config.evidence.anchors.map(({ kind, required }) => [kind, required])).toEqual([
+      ["file", false],
+      ["file", true],
+      ["witness", false],
+      ["timestamp", false],
     ]);
   });
 

@@ -1,10 +1,11 @@
 import { dirname, resolve } from "node:path";
+import { holdsAuthorities } from "./anchor-keys.ts";
 import { buildConfig } from "./build.ts";
 import type { Config } from "./config.ts";
 import { crossCheck } from "./cross-checks.ts";
 import { parseYaml } from "./document.ts";
 import { checkShape } from "./explain.ts";
-import { type ConfigMistake, configurationError, type Finding, inOrder, pathText } from "./mistake.ts";
+import { type ConfigMistake, configurationError, type Finding, inOrder, type Path, pathText } from "./mistake.ts";
 import { type ConfigWorld, reasonOf, substitute } from "./substitute.ts";
 import { decodeText } from "./text.ts";
 import { readTree, type Tree } from "./tree.ts";
@@ -65,15 +66,24 @@ export function checkConfigBytes(bytes: Uint8Array, file: string, world: ConfigW
 /** Files that the server needs when it starts: better missed now than when the old process has already stopped. */
 function checkFiles(tree: Tree, folder: string, world: ConfigWorld): Finding[] {
   const view = new View(tree);
-  return ["certFile", "keyFile"].flatMap((key) => {
-    const path = ["tls", key];
+  const authorities = view.items(["evidence", "anchors"]).map((anchor) => [...anchor, "timestamp", "caFile"]);
+  const any = (): boolean => true;
+  return [
+    ...[
+      ["tls", "certFile"],
+      ["tls", "keyFile"],
+    ].flatMap((path) => checkFile(path, any)),
+    ...authorities.flatMap((path) => checkFile(path, holdsAuthorities)),
+  ];
+
+  function checkFile(path: Path, isGood: (bytes: Uint8Array) => boolean): Finding[] {
     const file = view.text(path);
     if (file === undefined || file === "") return [];
     try {
-      world.readFile(resolve(folder, file));
-      return [];
+      if (isGood(world.readFile(resolve(folder, file)))) return [];
+      return [{ path, message: `the file ${view.quoted(path)} holds no certificates in PEM` }];
     } catch (error) {
       return [{ path, message: `the file ${view.quoted(path)} cannot be read${reasonOf(error)}` }];
     }
-  });
+  }
 }

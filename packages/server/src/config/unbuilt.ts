@@ -10,7 +10,6 @@ const refuse = (what: string): string =>
 const UNBUILT_KEYS: ReadonlyMap<string, string> = new Map([
   ["evidence.keyFile", refuse("signing the log (evidence.keyFile) is")],
   ["evidence.vaultKeyFile", refuse("encrypting payloads (evidence.vaultKeyFile) is")],
-  ["evidence.anchors", refuse("anchoring the log (evidence.anchors) is")],
   ["retention", refuse("retention is")],
   ["masking", refuse("masking is")],
   ["tests", refuse("policy tests are")],
