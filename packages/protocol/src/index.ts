@@ -8,4 +8,5 @@ export * from "./ids.ts";
 export * from "./record.ts";
 export * from "./streams.ts";
 export * from "./times.ts";
+export * from "./timestamp/index.ts";
 export * from "./tlog/index.ts";

@@ -1,10 +1,13 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { HoopishError, toHoopishError } from "@hoopish/protocol";
+import { ed25519Signer, formatLogKey, HoopishError, newLogKey, parseLogKey, toHoopishError } from "@hoopish/protocol";
 import { Command, CommanderError } from "commander";
 import { type Logger, pino } from "pino";
+import type { StoreKeys } from "./adapters/sqlite/database.ts";
 import { openSqliteStore } from "./adapters/sqlite/store.ts";
+import type { Config } from "./config/config.ts";
 import { initConfig } from "./config/init.ts";
+import { newVaultKeyFile, parseVaultKey } from "./config/key-files.ts";
 import { checkConfig, loadConfig } from "./config/load.ts";
 import { configurationError } from "./config/mistake.ts";
 import { actorOf } from "./identity/actor.ts";
@@ -38,9 +41,16 @@ export async function main(argv: readonly string[]): Promise<void> {
     .action((options: { config: string; json?: boolean }) => check(options.config, options.json === true));
   program
     .command("init")
-    .description("print a commented configuration to start from")
-    .action(() => {
-      process.stdout.write(initConfig());
+    .description("print a commented configuration to start from, and make the log's and the vault's key in this folder")
+    .option("--no-keys", "make no keys")
+    .action((options: { keys: boolean }) => init(options.keys));
+  program
+    .command("vkey")
+    .description("print the log's verifier key: what auditors check the log with")
+    .requiredOption("--config <file>", "the server's configuration (YAML)")
+    .action((options: { config: string }) => {
+      const { evidence } = loadConfig(options.config, world);
+      process.stdout.write(`${vkeyOf(evidence.origin, readFileSync(evidence.keyFile))}\n`);
     });
   try {
     await program.parseAsync(argv as string[]);
@@ -72,11 +82,44 @@ function check(file: string, json: boolean): void {
   process.exitCode = mistakes.length === 0 ? 0 : 78;
 }
 
+/** The configuration goes to standard output, everything else to standard error. A key that is there is never touched. */
+function init(keys: boolean): void {
+  process.stdout.write(initConfig());
+  if (!keys) return;
+  const made = [
+    ["log.key", formatLogKey(newLogKey())],
+    ["vault.key", newVaultKeyFile()],
+  ].flatMap(([path = "", content = ""]) => {
+    try {
+      writeFileSync(path, content, { flag: "wx", mode: 0o600 });
+      return [path];
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "EEXIST") return [];
+      throw new HoopishError("configuration", `${path} cannot be written here: ${(error as Error).message}`);
+    }
+  });
+  if (made.length > 0) process.stderr.write(`hoopish-server: made ${made.join(" and ")}; keep copies away from this machine\n`);
+  else process.stderr.write("hoopish-server: log.key and vault.key are here already, and stay as they are\n");
+}
+
+const vkeyOf = (origin: string, pem: Buffer): string => ed25519Signer(origin, parseLogKey(pem)).vkey;
+
+/** The two key files. @throws HoopishError configuration when one was changed since the configuration was checked */
+function storeKeys({ origin, keyFile, vaultKeyFile }: Config["evidence"]): StoreKeys {
+  const vault = parseVaultKey(readFileSync(vaultKeyFile));
+  if (vault === undefined) throw new HoopishError("configuration", `${vaultKeyFile} holds no vault key`);
+  return { vault, log: { origin, privateKey: readFileSync(keyFile, "utf8") } };
+}
+
 async function start(file: string, json: boolean): Promise<void> {
   const config = loadConfig(file, world);
   const logger = pino({ level: config.logLevel, base: { program: "hoopish-server" } }, pino.destination(2));
   const report = (error: unknown): void => logger.error({ error: describe(error) }, "an error that no caller sees");
-  const store = await openSqliteStore({ path: config.store.path, replica: hostname() });
+  const store = await openSqliteStore({
+    path: config.store.path,
+    replica: hostname(),
+    keys: storeKeys(config.evidence),
+  });
   const { calls, sessions } = store.recovered;
   if (calls + sessions > 0) logger.warn({ calls, sessions }, "ended in the log what a crash had left open");
   const server = await startServer(config, {
