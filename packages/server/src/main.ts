@@ -127,6 +127,7 @@ async function start(file: string, json: boolean): Promise<void> {
     actorOf,
     log: store.log,
     reader: store.reader,
+    tree: store.tree,
     agents: store.agents,
     now: Date.now,
     report,

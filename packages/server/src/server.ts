@@ -15,7 +15,7 @@ import { createConsole } from "./console/api.ts";
 import { authorizeAgent } from "./entry/agent-tunnel.ts";
 import { authorizeClient } from "./entry/client-tunnel.ts";
 import { Refusals } from "./entry/refusals.ts";
-import type { EvidenceLog, EvidenceReader } from "./evidence/port.ts";
+import type { EvidenceLog, EvidenceReader, LogTree } from "./evidence/port.ts";
 import type { ActorOf, Identity } from "./identity/principal.ts";
 import { compilePolicy } from "./policy/policy.ts";
 import { createHttpEntry } from "./protocols/http/http-entry.ts";
@@ -28,6 +28,7 @@ export interface ServerPorts {
   readonly actorOf: ActorOf;
   readonly log: EvidenceLog;
   readonly reader: EvidenceReader;
+  readonly tree: LogTree;
   readonly agents: AgentStore;
   readonly now: () => number;
   /** Errors that nobody waits for. Never given a payload, a token or a match. */

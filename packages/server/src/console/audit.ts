@@ -1,7 +1,6 @@
 import { Readable } from "node:stream";
 import {
   HoopishError,
-  isCallId,
   isSessionId,
   PAYLOAD_FIELDS,
   type PayloadField,
@@ -12,6 +11,7 @@ import { Hono } from "hono";
 import { exportCsv, exportJsonl } from "../evidence/export.ts";
 import type { CallFilter } from "../evidence/port.ts";
 import { type Caller, type ConsoleEnv, type ConsolePorts, demand, pageLimit } from "./context.ts";
+import { seesAll, visibleCall } from "./visible-calls.ts";
 
 /** Reading the log. Auditors read everything, everybody their own calls; each reading is itself a record. */
 export function auditRoutes(ports: ConsolePorts): Hono<ConsoleEnv> {
@@ -68,7 +68,6 @@ function streamed(chunks: AsyncIterable<Uint8Array>, type: string): Response {
   return new Response(stream as ReadableStream, { headers: { "content-type": type } });
 }
 
-const seesAll = (caller: Caller): boolean => caller.roles.includes("auditor");
 const ownOnly = (caller: Caller): { user?: string } => (seesAll(caller) ? {} : { user: caller.principal.user });
 
 function callFilter(query: Record<string, string>, nowMs: number): CallFilter {
@@ -86,19 +85,6 @@ function callFilter(query: Record<string, string>, nowMs: number): CallFilter {
     session: session as SessionId | undefined,
     verdict,
   };
-}
-
-async function visibleCall(caller: Caller, id: string, ports: ConsolePorts): ReturnType<typeof findCall> {
-  const story = await findCall(id, ports);
-  if (!seesAll(caller) && story.call.user !== caller.principal.user)
-    throw new HoopishError("not_found", "no such call");
-  return story;
-}
-
-async function findCall(id: string, ports: ConsolePorts) {
-  const story = isCallId(id) ? await ports.reader.call(id) : undefined;
-  if (story === undefined) throw new HoopishError("not_found", "no such call");
-  return story;
 }
 
 async function searched(

@@ -5,7 +5,7 @@ import type { Enrolment } from "../agents/enrolment.ts";
 import type { Roster } from "../agents/roster.ts";
 import type { ConnectionConfig } from "../config/config.ts";
 import type { Refusals } from "../entry/refusals.ts";
-import type { EvidenceLog, EvidenceReader } from "../evidence/port.ts";
+import type { EvidenceLog, EvidenceReader, LogTree } from "../evidence/port.ts";
 import type { ActorOf, Identity, Principal } from "../identity/principal.ts";
 import { type RoleGroups, rolesOf } from "../identity/roles.ts";
 import type { Policy } from "../policy/policy.ts";
@@ -26,6 +26,7 @@ export interface ConsolePorts {
   readonly log: EvidenceLog;
   readonly refusals: Refusals;
   readonly reader: EvidenceReader;
+  readonly tree: LogTree;
   readonly actorOf: ActorOf;
   readonly now: () => number;
   readonly draining: () => boolean;

@@ -1,13 +1,14 @@
 import { HoopishError } from "@hoopish/protocol";
 import type { AgentStore, EnrolledAgent } from "../../agents/port.ts";
 import { createEvidenceLog } from "../../evidence/log.ts";
-import type { EvidenceLog, EvidenceReader } from "../../evidence/port.ts";
+import type { EvidenceLog, EvidenceReader, LogTree } from "../../evidence/port.ts";
 import { type LeftOpen, recover } from "../../evidence/recovery.ts";
 import { createAgentStore } from "./agent-store.ts";
 import { Commits } from "./commits.ts";
 import type { ExportBatch, ExportPosition } from "./export-queries.ts";
 import type { StoreKeys } from "./database.ts";
 import type { PayloadBytes } from "./payload-queries.ts";
+import { SignedTree } from "./signed-tree.ts";
 import { DatabaseThreads } from "./threads.ts";
 
 export interface SqliteStoreOptions {
@@ -25,6 +26,7 @@ export interface SqliteStoreOptions {
 export interface SqliteStore {
   readonly log: EvidenceLog;
   readonly reader: EvidenceReader;
+  readonly tree: LogTree;
   readonly agents: AgentStore;
   /** What a crash had left open, and was ended in the log before anything else. */
   readonly recovered: { readonly calls: number; readonly sessions: number };
@@ -63,7 +65,8 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Sqli
       },
       log,
     );
-    return { log, reader: createReader(ask, bootIndex), agents, recovered, close };
+    const tree = new SignedTree(threads, keys.log);
+    return { log, reader: createReader(ask, bootIndex), tree, agents, recovered, close };
   } catch (error) {
     await close();
     throw error;
