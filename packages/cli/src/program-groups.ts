@@ -60,7 +60,7 @@ export function addAudit(program: Command, choose: Choose): void {
     .description("write the log of a time into a file")
     .requiredOption("--since <time>", "from: an age such as 24h or 7d, or RFC 3339")
     .option("--until <time>", "up to")
-    .addOption(new Option("--format <format>", "of the file").choices(["jsonl", "csv"]).default("jsonl"))
+    .addOption(new Option("--format <format>", "of the file").choices(["jsonl", "csv", "ocsf"]).default("jsonl"))
     .option("--payloads", "with the bodies (jsonl)")
     .option("-o, --output <file>", "the file; - is stdout", "-")
     .option("--force", "replace the file if it is there");

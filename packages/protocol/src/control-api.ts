@@ -16,7 +16,7 @@ import type { Api, Protocol } from "./streams.ts";
  * GET  /api/v1/audit/calls?since&until&user&connection&session&verdict&limit&cursor  {calls: CallView[], next?}
  * GET  /api/v1/audit/calls/:id              CallStory
  * GET  /api/v1/audit/calls/:id/payloads/:field   the raw bytes
- * GET  /api/v1/audit/export?since&until&format=jsonl|csv&payloads=true   a stream
+ * GET  /api/v1/audit/export?since&until&format=jsonl|csv|ocsf&payloads=true   a stream
  * GET  /api/v1/agents                       {agents: AgentView[]}                     admins
  * POST /api/v1/agents/enrollments {name, ttlSeconds?}   EnrollmentToken               admins
  * DELETE /api/v1/agents/:id                 AgentView (revoked)                       admins

@@ -79,6 +79,7 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
     ...ports,
     discovery: discovery(config, ports.version),
     origin,
+    evidenceOrigin: config.evidence.origin,
     connections: config.connections,
     roles: config.roles,
     policy: () => policy,

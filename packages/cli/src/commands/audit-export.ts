@@ -10,7 +10,7 @@ import { apiTime } from "./audit-list.ts";
 export interface AuditExportOptions {
   readonly since: string;
   readonly until?: string;
-  readonly format: "jsonl" | "csv";
+  readonly format: "jsonl" | "csv" | "ocsf";
   readonly payloads?: boolean;
   /** A file, or `-` for stdout. */
   readonly output: string;

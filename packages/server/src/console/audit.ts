@@ -8,7 +8,7 @@ import {
   type SessionId,
 } from "@hoopish/protocol";
 import { Hono } from "hono";
-import { exportCsv, exportJsonl } from "../evidence/export.ts";
+import { exportCsv, exportJsonl, exportOcsf } from "../evidence/export.ts";
 import type { CallFilter } from "../evidence/port.ts";
 import { type Caller, type ConsoleEnv, type ConsolePorts, demand, pageLimit } from "./context.ts";
 import { seesAll, visibleCall } from "./visible-calls.ts";
@@ -47,14 +47,20 @@ export function auditRoutes(ports: ConsolePorts): Hono<ConsoleEnv> {
     demand(caller, "auditor");
     const query = context.req.query();
     const format = query.format ?? "jsonl";
-    if (format !== "jsonl" && format !== "csv") throw new HoopishError("bad_request", "format is jsonl or csv");
+    if (format !== "jsonl" && format !== "csv" && format !== "ocsf") {
+      throw new HoopishError("bad_request", "format is jsonl, csv or ocsf");
+    }
     if (query.since === undefined) throw new HoopishError("bad_request", "since is missing", { hint: "since=24h" });
     const { sinceMs = 0, untilMs = ports.now() } = callFilter(query, ports.now());
-    const payloads = query.payloads === "true";
+    const payloads = query.payloads === "true" && format === "jsonl";
     const range = { since: new Date(sinceMs).toISOString(), until: new Date(untilMs).toISOString() };
     await ports.log.append([{ type: "audit.exported", actor: caller.actor, ...range, format, payloads }]);
     if (format === "jsonl") {
       return streamed(exportJsonl(ports.reader.export({ sinceMs, untilMs }, payloads)), "application/x-ndjson");
+    }
+    if (format === "ocsf") {
+      const source = { version: ports.discovery.version, origin: ports.evidenceOrigin };
+      return streamed(exportOcsf(ports.reader.export({ sinceMs, untilMs }, false), source), "application/x-ndjson");
     }
     const filter = { ...callFilter(query, ports.now()), sinceMs, untilMs };
     return streamed(exportCsv(ports.reader, filter), "text/csv; charset=utf-8");

@@ -15,6 +15,8 @@ import type { Sessions } from "../sessions/sessions.ts";
 export interface ConsolePorts {
   readonly discovery: Discovery;
   readonly origin: string;
+  /** The log's own name, first line of its checkpoints. */
+  readonly evidenceOrigin: string;
   readonly connections: readonly ConnectionConfig[];
   readonly identity: Identity;
   readonly roles: RoleGroups;

@@ -1,6 +1,6 @@
 import type { CallId, CallStory, Payloads, SessionId, SessionView } from "@hoopish/protocol";
 import type { CallFilter, Page, RecordedCall } from "../../evidence/port.ts";
-import { callView, sessionView } from "../../evidence/views.ts";
+import { callView, sessionView } from "../../evidence/views/lists.ts";
 import { findCalls } from "./call-search.ts";
 import { idBytes } from "./keys.ts";
 import type { Query } from "./query.ts";
