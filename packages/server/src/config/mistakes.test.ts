@@ -352,8 +352,8 @@ describe("the evidence's keys", () => {
     ]);
     expect(found.join()).not.toContain(secret);
     expect(mistakes(named("keyFile: no.key, vaultKeyFile: server.crt"))).toEqual([
-      '5:61: evidence.keyFile: the file "no.key" cannot be read (ENOENT); `hoopish-server init` makes one',
-      '5:83: evidence.vaultKeyFile: the file "server.crt" holds no 32 bytes in base64, as `hoopish-server init` makes them',
+      '5:60: evidence.keyFile: the file "no.key" cannot be read (ENOENT); `hoopish-server init` makes one',
+      '5:82: evidence.vaultKeyFile: the file "server.crt" holds no 32 bytes in base64, as `hoopish-server init` makes them',
     ]);
   });
 });
