@@ -68,6 +68,19 @@ export function addAudit(program: Command, choose: Choose): void {
   export_.action((options) =>
     choose(async (context) => (await import("./commands/audit-export.ts")).auditExport(context, options)),
   );
+  addAuditPin(audit, choose);
+}
+
+function addAuditPin(audit: Command, choose: Choose): void {
+  const pin = audit
+    .command("pin")
+    .description("check that the log has only grown since this machine last saw it")
+    .addOption(new Option("--key <vkey>", "trust this key of the log, which the server did not tell you"))
+    .addOption(new Option("--forget", "begin anew: for a log that was replaced, and audit knows").conflicts("key"));
+  example(pin, "hoopish audit pin", "hoopish audit pin --key 'gateway.bank.example/hoopish+8a1f…+AY…'");
+  pin.action((options) =>
+    choose(async (context) => (await import("./commands/audit-pin.ts")).auditPin(context, options)),
+  );
 }
 
 export function addAgents(program: Command, choose: Choose): void {

@@ -24,6 +24,7 @@ it("has the commands of this version, and no others", () => {
     "hoopish audit list",
     "hoopish audit show",
     "hoopish audit export",
+    "hoopish audit pin",
     "hoopish agent",
     "hoopish agent enroll",
     "hoopish agent list",
