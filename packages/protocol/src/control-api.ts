@@ -16,6 +16,8 @@ import type { Api, Protocol } from "./streams.ts";
  * GET  /api/v1/audit/calls?since&until&user&connection&session&verdict&limit&cursor  {calls: CallView[], next?}
  * GET  /api/v1/audit/calls/:id              CallStory
  * GET  /api/v1/audit/calls/:id/payloads/:field   the raw bytes
+ * POST /api/v1/audit/calls/:id/reissues {again}   Reissued (replay.ts): own calls; auditors: all
+ * GET  /api/v1/audit/sessions/:id/replay    a stream of ReplayLine (replay.ts)          auditors, admins
  * GET  /api/v1/audit/export?since&until&format=jsonl|csv|ocsf&payloads=true   a stream
  * GET  /api/v1/agents                       {agents: AgentView[]}                     admins
  * POST /api/v1/agents/enrollments {name, ttlSeconds?}   EnrollmentToken               admins

@@ -1,5 +1,6 @@
 import { Readable } from "node:stream";
 import {
+  type CallStory,
   HoopishError,
   isCallId,
   isSessionId,
@@ -69,7 +70,7 @@ export function auditRoutes(ports: ConsolePorts): Hono<ConsoleEnv> {
 }
 
 /** A body that ends with an error is cut by the server, so that part of an export never looks like all of it. */
-function streamed(chunks: AsyncIterable<Uint8Array>, type: string): Response {
+export function streamed(chunks: AsyncIterable<Uint8Array>, type: string): Response {
   const stream = Readable.toWeb(Readable.from(chunks, { objectMode: false, highWaterMark: 262_144 }));
   return new Response(stream as ReadableStream, { headers: { "content-type": type } });
 }
@@ -94,14 +95,15 @@ function callFilter(query: Record<string, string>, nowMs: number): CallFilter {
   };
 }
 
-async function visibleCall(caller: Caller, id: string, ports: ConsolePorts): ReturnType<typeof findCall> {
+/** @throws HoopishError not_found, also for somebody else's call: ids are not given away */
+export async function visibleCall(caller: Caller, id: string, ports: ConsolePorts): Promise<CallStory> {
   const story = await findCall(id, ports);
   if (!seesAll(caller) && story.call.user !== caller.principal.user)
     throw new HoopishError("not_found", "no such call");
   return story;
 }
 
-async function findCall(id: string, ports: ConsolePorts) {
+async function findCall(id: string, ports: ConsolePorts): Promise<CallStory> {
   const story = isCallId(id) ? await ports.reader.call(id) : undefined;
   if (story === undefined) throw new HoopishError("not_found", "no such call");
   return story;

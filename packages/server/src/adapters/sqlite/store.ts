@@ -1,7 +1,7 @@
-import { HoopishError } from "@hoopish/protocol";
+import { type CallId, HoopishError, type PayloadField } from "@hoopish/protocol";
 import type { AgentStore, EnrolledAgent } from "../../agents/port.ts";
 import { createEvidenceLog } from "../../evidence/log.ts";
-import type { EvidenceLog, EvidenceReader } from "../../evidence/port.ts";
+import type { EvidenceLog, EvidenceReader, TimedPiece } from "../../evidence/port.ts";
 import { type LeftOpen, recover } from "../../evidence/recovery.ts";
 import { createAgentStore } from "./agent-store.ts";
 import { Commits } from "./commits.ts";
@@ -69,6 +69,7 @@ type Ask = <T>(method: string, ...args: readonly unknown[]) => Promise<T>;
 
 function createReader(ask: Ask, bootIndex: number): EvidenceReader {
   return {
+    pieces: (id, field) => timedPieces(ask, id, field),
     calls: async (filter, limit, cursor) => ask("calls", filter, limit, checked(cursor)),
     call: (id) => ask("call", id),
     pastSessions: async (user, limit, cursor) => ask("pastSessions", bootIndex, user, limit, checked(cursor)),
@@ -90,6 +91,16 @@ function createReader(ask: Ask, bootIndex: number): EvidenceReader {
       } while (position !== undefined);
     },
   };
+}
+
+/** The store does not keep yet when a piece came: all of them are told as coming at once. */
+async function* timedPieces(ask: Ask, id: CallId, field: PayloadField): AsyncGenerator<TimedPiece> {
+  let seq: number | undefined = 0;
+  while (seq !== undefined) {
+    const part: PayloadBytes = await ask("payloadPart", id, field, seq);
+    for (const bytes of part.bytes) yield { bytes, atMs: 0 };
+    seq = part.nextSeq;
+  }
 }
 
 /** A cursor comes from outside. @throws HoopishError bad_request */
