@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { type Choose, example, positive } from "./program-parts.ts";
+import { type Choose, example, positive, speed } from "./program-parts.ts";
 
 export function addSessions(program: Command, choose: Choose): void {
   const sessions = program.command("sessions").description("live and past sessions").helpCommand(false);
@@ -55,6 +55,7 @@ export function addAudit(program: Command, choose: Choose): void {
   show.action((id: string, options) =>
     choose(async (context) => (await import("./commands/audit-show.ts")).auditShow(context, id, options)),
   );
+  addReplay(audit, choose);
   const export_ = audit
     .command("export")
     .description("write the log of a time into a file")
@@ -80,6 +81,28 @@ function addAuditPin(audit: Command, choose: Choose): void {
   example(pin, "hoopish audit pin", "hoopish audit pin --key 'gateway.bank.example/hoopish+8a1f…+AY…'");
   pin.action((options) =>
     choose(async (context) => (await import("./commands/audit-pin.ts")).auditPin(context, options)),
+  );
+}
+
+function addReplay(audit: Command, choose: Choose): void {
+  const replay = audit
+    .command("replay")
+    .description("play a recorded session with its timing, or send one recorded request again")
+    .argument("[session]", "the session to play")
+    .option("--speed <n>", "so many times as fast; max: without waiting", speed, 1)
+    .option("--step", "wait for a key before each call")
+    .option("--raw", "texts as they came, such as the events of a stream")
+    .option("--reissue <call>", "send this call's request again, as yourself, and show what is different")
+    .option("--reason <text>", "of the session in which it is sent; some connections require it")
+    .option("--ticket <id>", "the ticket that it belongs to");
+  example(replay, "hoopish audit replay ses_0190… --speed 4", "hoopish audit replay --reissue call_0190…");
+  replay.action((session: string | undefined, options) =>
+    choose(async (context) => {
+      const { auditReplay, auditReissue } = await import("./commands/audit-replay.ts");
+      return options.reissue === undefined
+        ? auditReplay(context, session, options)
+        : auditReissue(context, session, options);
+    }),
   );
 }
 

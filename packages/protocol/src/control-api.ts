@@ -17,6 +17,8 @@ import { MAX_PROOF_HASHES } from "./tlog/proofs.ts";
  * GET  /api/v1/audit/calls?since&until&user&connection&session&verdict&limit&cursor  {calls: CallView[], next?}
  * GET  /api/v1/audit/calls/:id              CallStory
  * GET  /api/v1/audit/calls/:id/payloads/:field   the raw bytes
+ * POST /api/v1/audit/calls/:id/reissues {again}   Reissued (replay.ts): own calls; auditors: all
+ * GET  /api/v1/audit/sessions/:id/replay    a stream of ReplayLine (replay.ts)          auditors, admins
  * GET  /api/v1/audit/export?since&until&format=jsonl|csv|ocsf&payloads=true   a stream
  * GET  /api/v1/log/checkpoint               the newest checkpoint: a signed note, text/plain
  * GET  /api/v1/log/consistency?from&to      LogConsistency   of the trees of `from` and `to` leaves

@@ -123,7 +123,11 @@ async function measured(work: () => Promise<void>): Promise<Cost> {
 }
 
 const open = (name: string): Promise<SqliteStore> =>
-  openSqliteStore({ path: name === ":memory:" ? name : join(folder, `${name}.db`), replica: "bench-1", keys: TEST_KEYS });
+  openSqliteStore({
+    path: name === ":memory:" ? name : join(folder, `${name}.db`),
+    replica: "bench-1",
+    keys: TEST_KEYS,
+  });
 const at = (sorted: readonly number[], share: number): number =>
   sorted[Math.floor((sorted.length - 1) * share)] as number;
 const rss = (): string => `${(process.memoryUsage().rss / 1048576).toFixed(0)} MiB`;

@@ -98,7 +98,8 @@ function init(keys: boolean): void {
       throw new HoopishError("configuration", `${path} cannot be written here: ${(error as Error).message}`);
     }
   });
-  if (made.length > 0) process.stderr.write(`hoopish-server: made ${made.join(" and ")}; keep copies away from this machine\n`);
+  if (made.length > 0)
+    process.stderr.write(`hoopish-server: made ${made.join(" and ")}; keep copies away from this machine\n`);
   else process.stderr.write("hoopish-server: log.key and vault.key are here already, and stay as they are\n");
 }
 

@@ -330,10 +330,7 @@ describe("one mistake", () => {
     for (const key of ["record: raw", "uninspectable: allow"]) {
       expect(mistakes(changed("requireReason: true", key))).toEqual([expect.stringContaining("not built yet")]);
     }
-    const others = [
-      changed("then: allow", "then: block"),
-      changed("protocol: http", "protocol: postgres"),
-    ];
+    const others = [changed("then: allow", "then: block"), changed("protocol: http", "protocol: postgres")];
     for (const text of others) expect(mistakes(text)).toEqual([expect.stringContaining("not built yet")]);
   });
 });

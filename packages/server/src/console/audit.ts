@@ -1,5 +1,6 @@
 import { Readable } from "node:stream";
 import {
+  type CallStory,
   HoopishError,
   isSessionId,
   PAYLOAD_FIELDS,
@@ -69,7 +70,7 @@ export function auditRoutes(ports: ConsolePorts): Hono<ConsoleEnv> {
 }
 
 /** A body that ends with an error is cut by the server, so that part of an export never looks like all of it. */
-function streamed(chunks: AsyncIterable<Uint8Array>, type: string): Response {
+export function streamed(chunks: AsyncIterable<Uint8Array>, type: string): Response {
   const stream = Readable.toWeb(Readable.from(chunks, { objectMode: false, highWaterMark: 262_144 }));
   return new Response(stream as ReadableStream, { headers: { "content-type": type } });
 }

@@ -48,10 +48,11 @@ export function callerOf(principal: Principal, ports: ConsolePorts): Caller {
   return { principal, actor: ports.actorOf(principal), roles: rolesOf(principal, ports.roles) };
 }
 
-/** @throws HoopishError access_denied */
-export function demand(caller: Caller, role: Role): void {
-  if (caller.roles.includes(role)) return;
-  throw new HoopishError("access_denied", `this is for the role "${role}", which your groups do not give`);
+/** One of these roles is needed. @throws HoopishError access_denied */
+export function demand(caller: Caller, ...roles: readonly Role[]): void {
+  if (roles.some((role) => caller.roles.includes(role))) return;
+  const named = roles.map((role) => `"${role}"`).join(" or ");
+  throw new HoopishError("access_denied", `this is for the role ${named}, which your groups do not give`);
 }
 
 const MAX_PAGE = 1_000;

@@ -88,12 +88,20 @@ export interface RecordedCall extends CallView {
   readonly endedAt?: string;
 }
 
+export interface TimedPiece {
+  readonly bytes: Uint8Array;
+  /** Milliseconds since the call's call.decided. */
+  readonly atMs: number;
+}
+
 /** The log as auditors read it. Reads see only what is durable, and do not hold up writers. */
 export interface EvidenceReader {
   /** Newest first. `cursor` is a page's `next`. */
   calls(filter: CallFilter, limit: number, cursor: string | undefined): Promise<Page<RecordedCall>>;
   call(id: CallId): Promise<CallStory | undefined>;
   payload(id: CallId, field: PayloadField): AsyncIterable<Uint8Array>;
+  /** A payload as it flowed: its bytes, and when each part of them was taken. */
+  pieces(id: CallId, field: PayloadField): AsyncIterable<TimedPiece>;
   /** Sessions that have ended or were left open by a crash, newest first; of one user when `user` is given. */
   pastSessions(user: string | undefined, limit: number, cursor: string | undefined): Promise<Page<SessionView>>;
   session(id: SessionId): Promise<SessionView | undefined>;

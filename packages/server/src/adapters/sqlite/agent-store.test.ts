@@ -13,7 +13,8 @@ const NOW = 1_795_420_800_000;
 let folder: string;
 let store: SqliteStore;
 
-const open = (): Promise<SqliteStore> => openSqliteStore({ path: join(folder, "hoopish.db"), keys: TEST_KEYS, replica: "gw-1" });
+const open = (): Promise<SqliteStore> =>
+  openSqliteStore({ path: join(folder, "hoopish.db"), keys: TEST_KEYS, replica: "gw-1" });
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "hoopish-agents-"));
   store = await open();

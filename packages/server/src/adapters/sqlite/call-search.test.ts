@@ -41,7 +41,12 @@ describe("lists", () => {
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "hoopish-search-"));
-    store = await openSqliteStore({ path: join(folder, "hoopish.db"), keys: TEST_KEYS, replica: "gw-1", clock: () => nowMs });
+    store = await openSqliteStore({
+      path: join(folder, "hoopish.db"),
+      keys: TEST_KEYS,
+      replica: "gw-1",
+      clock: () => nowMs,
+    });
     await store.log.append(sessions.map(({ id, user }) => sessionDraft(id, user)));
     const appends: Promise<number>[] = [];
     for (let i = 0; i < CALLS; i++) {

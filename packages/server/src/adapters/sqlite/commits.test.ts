@@ -90,7 +90,10 @@ test("the WAL does not grow with what is written", { timeout: 60_000 }, async ()
   }
   await log.close();
   await (await threads.writer()).ask("writer.settle");
-  const [wal, file] = ["-wal", ""].map((suffix) => statSync(join(folder, `hoopish.db${suffix}`)).size) as [number, number];
+  const [wal, file] = ["-wal", ""].map((suffix) => statSync(join(folder, `hoopish.db${suffix}`)).size) as [
+    number,
+    number,
+  ];
   expect(wal).toBeLessThan(90 * 1024 * 1024);
   expect(wal + file).toBeGreaterThan(100 * 1024 * 1024);
 });

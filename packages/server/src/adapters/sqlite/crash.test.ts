@@ -65,7 +65,13 @@ function runAndKill(db: string, acks: number): Promise<Acknowledged> {
     {
       cwd: root,
       stdio: ["ignore", "pipe", "inherit"],
-      env: { ...process.env, DB: db, STORE: file("./store.ts"), SAMPLES: file("../../evidence/sample-records.ts"), KEYS: file("./testing/keys.ts") },
+      env: {
+        ...process.env,
+        DB: db,
+        STORE: file("./store.ts"),
+        SAMPLES: file("../../evidence/sample-records.ts"),
+        KEYS: file("./testing/keys.ts"),
+      },
     },
   );
   return new Promise((resolve, reject) => {

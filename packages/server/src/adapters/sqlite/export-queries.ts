@@ -112,7 +112,16 @@ function* payloadItems(
           : new Uint8Array(Buffer.concat(part.pieces.map((piece) => piece.bytes)));
       utf8 ??= part.nextBlock === undefined ? isUtf8(bytes) : payloadIsUtf8(vault, callKey, field);
       const kept = salt === undefined ? undefined : new Uint8Array(salt);
-      const item = { kind: "payload", call: record.call as CallId, field, salt: kept, length, utf8, offset, bytes } as const;
+      const item = {
+        kind: "payload",
+        call: record.call as CallId,
+        field,
+        salt: kept,
+        length,
+        utf8,
+        offset,
+        bytes,
+      } as const;
       more = part.nextBlock !== undefined;
       block = part.nextBlock ?? 0;
       offset += bytes.byteLength;

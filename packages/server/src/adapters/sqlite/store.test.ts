@@ -3,7 +3,14 @@ import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { type CallId, HoopishError, newCallId, newSessionId, type StoredRecord, verifyCommitment } from "@hoopish/protocol";
+import {
+  type CallId,
+  HoopishError,
+  newCallId,
+  newSessionId,
+  type StoredRecord,
+  verifyCommitment,
+} from "@hoopish/protocol";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { ExportItem } from "../../evidence/port.ts";
 import {
@@ -127,7 +134,9 @@ describe("the file", () => {
   test("is for its owner alone, as its folder and every file beside it", async () => {
     const store = await open();
     await writeCall(store);
-    const modes = ["", "-wal", "-shm", "-lock", "-intake-0", "-intake-1"].map((suffix) => statSync(path + suffix).mode & 0o777);
+    const modes = ["", "-wal", "-shm", "-lock", "-intake-0", "-intake-1"].map(
+      (suffix) => statSync(path + suffix).mode & 0o777,
+    );
     expect(modes).toEqual([0o600, 0o600, 0o600, 0o600, 0o600, 0o600]);
     expect(statSync(join(folder, "data")).mode & 0o777).toBe(0o700);
   });
@@ -169,7 +178,9 @@ describe("the file", () => {
       join(folder, "file"),
       "this is no database, and longer than the header of one would have to be at least",
     );
-    expect((await errorOf(openSqliteStore({ path: at(), keys: TEST_KEYS, replica: "gw-1" }))).code).toBe("configuration");
+    expect((await errorOf(openSqliteStore({ path: at(), keys: TEST_KEYS, replica: "gw-1" }))).code).toBe(
+      "configuration",
+    );
   });
 
   test("of a newer program is not touched", async () => {

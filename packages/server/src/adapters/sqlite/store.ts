@@ -1,12 +1,12 @@
-import { HoopishError } from "@hoopish/protocol";
+import { type CallId, HoopishError, type PayloadField } from "@hoopish/protocol";
 import type { AgentStore, EnrolledAgent } from "../../agents/port.ts";
 import { createEvidenceLog } from "../../evidence/log.ts";
-import type { EvidenceLog, EvidenceReader, LogTree } from "../../evidence/port.ts";
+import type { EvidenceLog, EvidenceReader, LogTree, TimedPiece } from "../../evidence/port.ts";
 import { type LeftOpen, recover } from "../../evidence/recovery.ts";
 import { createAgentStore } from "./agent-store.ts";
 import { Commits } from "./commits.ts";
-import type { ExportBatch, ExportPosition } from "./export-queries.ts";
 import type { StoreKeys } from "./database.ts";
+import type { ExportBatch, ExportPosition } from "./export-queries.ts";
 import type { PayloadBytes } from "./payload-queries.ts";
 import { SignedTree } from "./signed-tree.ts";
 import { DatabaseThreads } from "./threads.ts";
@@ -77,17 +77,13 @@ type Ask = <T>(method: string, ...args: readonly unknown[]) => Promise<T>;
 
 function createReader(ask: Ask, bootIndex: number): EvidenceReader {
   return {
+    pieces: (id, field) => timedPieces(ask, id, field),
     calls: async (filter, limit, cursor) => ask("calls", filter, limit, checked(cursor)),
     call: (id) => ask("call", id),
     pastSessions: async (user, limit, cursor) => ask("pastSessions", bootIndex, user, limit, checked(cursor)),
     session: (id) => ask("session", id),
     async *payload(id, field) {
-      let block: number | undefined = 0;
-      while (block !== undefined) {
-        const part: PayloadBytes = await ask("payloadPart", id, field, block);
-        for (const { bytes } of part.pieces) yield bytes;
-        block = part.nextBlock;
-      }
+      for await (const { bytes } of timedPieces(ask, id, field)) yield bytes;
     },
     async *export({ sinceMs, untilMs }, payloads) {
       let position: ExportPosition | undefined;
@@ -98,6 +94,15 @@ function createReader(ask: Ask, bootIndex: number): EvidenceReader {
       } while (position !== undefined);
     },
   };
+}
+
+async function* timedPieces(ask: Ask, id: CallId, field: PayloadField): AsyncGenerator<TimedPiece> {
+  let block: number | undefined = 0;
+  while (block !== undefined) {
+    const part: PayloadBytes = await ask("payloadPart", id, field, block);
+    yield* part.pieces;
+    block = part.nextBlock;
+  }
 }
 
 /** A cursor comes from outside. @throws HoopishError bad_request */

@@ -116,6 +116,9 @@ async function opened(
     }
     const known = code === undefined ? undefined : HINTS.get(code);
     const hint = known === undefined ? {} : { hint: known };
-    throw new HoopishError("configuration", `the store ${options.path} cannot be opened: ${message}`, { cause, ...hint });
+    throw new HoopishError("configuration", `the store ${options.path} cannot be opened: ${message}`, {
+      cause,
+      ...hint,
+    });
   }
 }

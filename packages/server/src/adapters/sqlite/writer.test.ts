@@ -22,7 +22,11 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "hoopish-writer-"));
   path = join(folder, "hoopish.db");
   open = openWriter({ role: "writer", path, keys: TEST_KEYS });
-  writer = new Writer(open.db, TEST_KEYS.vault, new Checkpoints(open.db, new Int32Array(new SharedArrayBuffer(64)), true));
+  writer = new Writer(
+    open.db,
+    TEST_KEYS.vault,
+    new Checkpoints(open.db, new Int32Array(new SharedArrayBuffer(64)), true),
+  );
   next = 0;
 });
 afterEach(() => {

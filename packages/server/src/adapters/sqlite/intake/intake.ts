@@ -1,7 +1,15 @@
-import { closeSync, constants, existsSync, fdatasync, fsyncSync, openSync, statSync, writev, writeSync } from "node:fs";
+import { closeSync, constants, existsSync, fdatasync, fsyncSync, openSync, statSync, writeSync, writev } from "node:fs";
 import { dirname } from "node:path";
 import { StoreLost } from "../../../evidence/store.ts";
-import { encodeFrame, encodeHead, frameBytes, HEAD_BYTES, newSegmentHead, SEGMENT_BYTES, segmentKey } from "./format.ts";
+import {
+  encodeFrame,
+  encodeHead,
+  frameBytes,
+  HEAD_BYTES,
+  newSegmentHead,
+  SEGMENT_BYTES,
+  segmentKey,
+} from "./format.ts";
 import { segmentPaths } from "./recovery.ts";
 
 export interface IntakeOptions {

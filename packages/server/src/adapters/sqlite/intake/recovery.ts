@@ -1,5 +1,13 @@
 import { existsSync, readFileSync } from "node:fs";
-import { decodeFrame, decodeHead, type Frame, HEAD_BYTES, hasFrameAfter, type SegmentHead, segmentKey } from "./format.ts";
+import {
+  decodeFrame,
+  decodeHead,
+  type Frame,
+  HEAD_BYTES,
+  hasFrameAfter,
+  type SegmentHead,
+  segmentKey,
+} from "./format.ts";
 
 /** The two segments beside a database. */
 export const segmentPaths = (storePath: string): readonly [string, string] => [
@@ -72,7 +80,8 @@ function readSegment(path: string, vaultKey: Uint8Array): Segment | undefined {
   if (bytes.length < HEAD_BYTES) return undefined;
   const head = decodeHead(bytes.subarray(0, HEAD_BYTES), vaultKey);
   if (head === "empty") return undefined;
-  if (head === "damaged") throw damaged(path, "its head cannot be read: the file is damaged, or the vault's key is another");
+  if (head === "damaged")
+    throw damaged(path, "its head cannot be read: the file is damaged, or the vault's key is another");
   return { path, bytes, head, key: segmentKey(vaultKey, head) };
 }
 

@@ -1,4 +1,13 @@
-import { ed25519Signer, formatCheckpoint, type NoteSigner, openCheckpoint, parseLogKey, parseVkey, signNote, treeSizeOf } from "@hoopish/protocol/tlog";
+import {
+  ed25519Signer,
+  formatCheckpoint,
+  type NoteSigner,
+  openCheckpoint,
+  parseLogKey,
+  parseVkey,
+  signNote,
+  treeSizeOf,
+} from "@hoopish/protocol/tlog";
 import type { SignedCheckpoint } from "../../../evidence/port.ts";
 import type { LogKeys } from "../database.ts";
 import type { Query } from "../query.ts";
@@ -95,4 +104,6 @@ export const fromRow = ({ size, time, root, note }: Row): SignedCheckpoint => ({
 });
 
 const refused = (what: string, cause?: unknown): Error =>
-  Object.assign(new Error(`the log was changed, or restored from a backup: ${what}`, { cause }), { code: "HOOPISH_LOG" });
+  Object.assign(new Error(`the log was changed, or restored from a backup: ${what}`, { cause }), {
+    code: "HOOPISH_LOG",
+  });

@@ -54,7 +54,11 @@ export class TreeReader {
     const rows =
       level === 0
         ? this.#query
-            .all<{ leaf: Uint8Array }>("SELECT leaf FROM records WHERE idx >= ? AND idx < ? ORDER BY idx", first, first + count)
+            .all<{ leaf: Uint8Array }>(
+              "SELECT leaf FROM records WHERE idx >= ? AND idx < ? ORDER BY idx",
+              first,
+              first + count,
+            )
             .map(({ leaf }) => leafHash(leaf))
         : this.#query
             .all<{ hash: Uint8Array }>(

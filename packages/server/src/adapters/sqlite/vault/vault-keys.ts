@@ -72,7 +72,11 @@ export class VaultKeys {
   }
 
   #find(retention: number, month: number): VaultKey | undefined {
-    const row = this.#query.get<KeyRow>(`${COLUMNS} WHERE retention = ? AND month = ? ORDER BY key DESC LIMIT 1`, retention, month);
+    const row = this.#query.get<KeyRow>(
+      `${COLUMNS} WHERE retention = ? AND month = ? ORDER BY key DESC LIMIT 1`,
+      retention,
+      month,
+    );
     return row === undefined ? undefined : { number: row.key, bytes: this.#unwrapped(row) };
   }
 

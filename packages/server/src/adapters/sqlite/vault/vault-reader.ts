@@ -97,7 +97,10 @@ export class VaultReader {
 
   #open(block: number): Map<number, StoredPiece[]> {
     const calls = new Map<number, StoredPiece[]>();
-    const row = this.#query.get<{ key: number; bytes: Uint8Array }>("SELECT key, bytes FROM vault WHERE block = ?", block);
+    const row = this.#query.get<{ key: number; bytes: Uint8Array }>(
+      "SELECT key, bytes FROM vault WHERE block = ?",
+      block,
+    );
     const key = row === undefined ? undefined : this.keys.byNumber(row.key);
     if (row === undefined || key === undefined) return calls;
     for (const piece of decodePieces(openBlock(row.bytes, { block, key: row.key }, key.bytes))) {
