@@ -1,6 +1,5 @@
 import { Readable } from "node:stream";
 import {
-  type CallStory,
   HoopishError,
   isSessionId,
   PAYLOAD_FIELDS,
