@@ -15,6 +15,7 @@ import { createConsole } from "./console/api.ts";
 import { authorizeAgent } from "./entry/agent-tunnel.ts";
 import { authorizeClient } from "./entry/client-tunnel.ts";
 import { Refusals } from "./entry/refusals.ts";
+import type { Anchors } from "./evidence/anchors/anchors.ts";
 import type { EvidenceLog, EvidenceReader, LogTree } from "./evidence/port.ts";
 import type { ActorOf, Identity } from "./identity/principal.ts";
 import { compilePolicy } from "./policy/policy.ts";
@@ -29,6 +30,7 @@ export interface ServerPorts {
   readonly log: EvidenceLog;
   readonly reader: EvidenceReader;
   readonly tree: LogTree;
+  readonly anchors: Pick<Anchors, "status">;
   readonly agents: AgentStore;
   readonly now: () => number;
   /** Errors that nobody waits for. Never given a payload, a token or a match. */
@@ -77,7 +79,7 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
 
   const api = createConsole({
     ...ports,
-    discovery: discovery(config, ports.version),
+    discovery: discovery(config, ports.version, ports.tree),
     origin,
     evidenceOrigin: config.evidence.origin,
     connections: config.connections,
@@ -156,9 +158,9 @@ function listen(listener: Server, config: Config): Promise<string> {
   });
 }
 
-function discovery(config: Config, version: string): Discovery {
+function discovery(config: Config, version: string, { origin, vkey }: LogTree): Discovery {
   const issuers = config.identity.issuers.flatMap(({ kind, issuer, clientId, audience, scopes, flows }) =>
     kind === "human" && clientId !== undefined ? [{ issuer, clientId, audience, scopes, flows }] : [],
   );
-  return { name: "hoopish", version, issuers, insecureStorage: config.identity.insecureStorage };
+  return { name: "hoopish", version, issuers, insecureStorage: config.identity.insecureStorage, log: { origin, vkey } };
 }

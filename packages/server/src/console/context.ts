@@ -5,6 +5,7 @@ import type { Enrolment } from "../agents/enrolment.ts";
 import type { Roster } from "../agents/roster.ts";
 import type { ConnectionConfig } from "../config/config.ts";
 import type { Refusals } from "../entry/refusals.ts";
+import type { Anchors } from "../evidence/anchors/anchors.ts";
 import type { EvidenceLog, EvidenceReader, LogTree } from "../evidence/port.ts";
 import type { ActorOf, Identity, Principal } from "../identity/principal.ts";
 import { type RoleGroups, rolesOf } from "../identity/roles.ts";
@@ -29,6 +30,7 @@ export interface ConsolePorts {
   readonly refusals: Refusals;
   readonly reader: EvidenceReader;
   readonly tree: LogTree;
+  readonly anchors: Pick<Anchors, "status">;
   readonly actorOf: ActorOf;
   readonly now: () => number;
   readonly draining: () => boolean;

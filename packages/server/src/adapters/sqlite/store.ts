@@ -17,10 +17,20 @@ export interface SqliteStoreOptions {
   /** Which server this is, in every record's `src`. */
   readonly replica: string;
   readonly keys: StoreKeys;
+  /** Before anything is signed: looks whether what is here is what was seen outside. Rejects: the store is closed again. */
+  readonly beforeSigning?: (log: StoredLog) => Promise<void>;
   /** Unix milliseconds. */
   readonly clock?: () => number;
   /** Pages of the file, at most; for tests of a full disk. */
   readonly maxPages?: number;
+}
+
+/** The log as the store holds it at the start. */
+export interface StoredLog {
+  readonly size: number;
+  readonly root: Uint8Array;
+  /** RFC 6962 §2.1.2, for 0 < from < to ≤ size. */
+  consistency(from: number, to: number): Promise<readonly Uint8Array[]>;
 }
 
 export interface SqliteStore {
@@ -42,6 +52,13 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Sqli
   const { path, keys, maxPages } = options;
   const threads = await DatabaseThreads.open({ path, keys, maxPages });
   const bootIndex = threads.lastWriter.opened.size;
+  try {
+    await options.beforeSigning?.(await storedLog(threads));
+    await threads.beginSigning();
+  } catch (error) {
+    await threads.close();
+    throw error;
+  }
   const storePath = path === ":memory:" ? undefined : path;
   const commits = await Commits.open(threads, { storePath, vaultKey: keys.vault });
   const log = createEvidenceLog(commits, options);
@@ -49,8 +66,11 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Sqli
     await commits.settle();
     return (await threads.reader()).ask(`reader.${method}`, ...args);
   };
+  const tree = new SignedTree(threads, keys.log);
   const close = async (): Promise<void> => {
     await log.close();
+    // What was written last is signed too; a store that cannot write keeps what it has.
+    await tree.sign().catch(() => undefined);
     await threads.close();
     commits.close();
   };
@@ -65,12 +85,21 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Sqli
       },
       log,
     );
-    const tree = new SignedTree(threads, keys.log);
     return { log, reader: createReader(ask, bootIndex), tree, agents, recovered, close };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+async function storedLog(threads: DatabaseThreads): Promise<StoredLog> {
+  const { size } = threads.lastWriter.opened;
+  const reader = await threads.reader();
+  return {
+    size,
+    root: await reader.ask<Uint8Array>("reader.root", size),
+    consistency: (from, to) => reader.ask("reader.consistency", from, to),
+  };
 }
 
 type Ask = <T>(method: string, ...args: readonly unknown[]) => Promise<T>;

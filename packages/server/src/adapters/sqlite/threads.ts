@@ -21,6 +21,7 @@ export class DatabaseThreads {
   #reader: Promise<DatabaseThread> | undefined;
   #reopening: Promise<DatabaseThread> | undefined;
   #closed = false;
+  #signing = false;
 
   /** @throws HoopishError configuration: the file cannot be opened, or another server uses it */
   static async open(options: Options): Promise<DatabaseThreads> {
@@ -43,6 +44,12 @@ export class DatabaseThreads {
     if (this.#closed) return Promise.reject(closed());
     this.#reopening ??= this.#reopen();
     return this.#reopening;
+  }
+
+  /** What is here may be signed now: nothing outside speaks against it. */
+  async beginSigning(): Promise<void> {
+    this.#signing = true;
+    await (await this.writer()).ask("signer.begin");
   }
 
   /** As it is now; its thread may have ended. */
@@ -82,7 +89,7 @@ export class DatabaseThreads {
 
   async #reopen(): Promise<DatabaseThread> {
     try {
-      this.#writer = await opened({ ...this.#options, role: "writer" }, this.#memory);
+      this.#writer = await opened({ ...this.#options, role: "writer", signing: this.#signing }, this.#memory);
       this.#listen();
       return this.#writer;
     } finally {

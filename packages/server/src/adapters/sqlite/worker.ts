@@ -56,7 +56,7 @@ export interface Opened {
 interface Targets {
   readonly reader: Reader;
   readonly writer: Writer | undefined;
-  readonly signer?: Pick<CheckpointWriter, "sign">;
+  readonly signer?: { sign(): SignedCheckpoint; begin(): void };
 }
 
 /** Batches that are durable in the intake are gathered for so long, or until there is so much of them. */
@@ -90,7 +90,7 @@ function runWriter(): void {
   const signer = new CheckpointWriter(writer, query, new TreeReader(query), data.keys.log, Date.now);
   reply({ id: 0, value: { size: reader.size(), intake, checkpoint: signer.last } satisfies Opened });
   const feed = new Feed(writer, new RingReader(data.memory), signer);
-  const targets = { reader, writer, signer: { sign: () => feed.sign() } };
+  const targets = { reader, writer, signer: { sign: () => feed.sign(), begin: () => feed.beginSigning() } };
   for (;;) {
     const rung = Atomics.load(control, SLOTS.writer.bell);
     // A question is about all that was durable when it was asked.
@@ -123,15 +123,21 @@ class Feed {
   /** performance.now() of when the first batch that waits was seen. */
   #since: number | undefined;
   #stuck = false;
+  #signing: boolean;
 
   constructor(writer: Writer, ring: RingReader, signer: CheckpointWriter) {
     this.#writer = writer;
     this.#ring = ring;
     this.#signer = signer;
+    this.#signing = data.signing === true;
+  }
+
+  beginSigning(): void {
+    this.#signing = true;
   }
 
   signIfDue(): void {
-    if (this.#signer.dueInMs() !== 0) return;
+    if (this.#signDueInMs() !== 0) return;
     try {
       this.sign();
     } catch {
@@ -169,8 +175,12 @@ class Feed {
     if (!this.#ring.empty) return GATHER_MS;
     Atomics.store(control, WRITER_ASLEEP, 1);
     // What was published before the flag stood had nobody to wake.
-    const due = this.#signer.dueInMs();
+    const due = this.#signDueInMs();
     return this.#ring.empty ? (due === 0 ? RETRY_MS : due) : 0;
+  }
+
+  #signDueInMs(): number | undefined {
+    return this.#signing ? this.#signer.dueInMs() : undefined;
   }
 
   /** @returns false when the database takes nothing now */
