@@ -135,3 +135,27 @@ export function addAgents(program: Command, choose: Choose): void {
     .allowUnknownOption();
   example(server, "hoopish server start --config hoopish.yaml");
 }
+
+export function addWitness(program: Command, choose: Choose): void {
+  const load = () => import("./commands/witness.ts");
+  const witness = program
+    .command("witness")
+    .description("witness a log: cosign its checkpoints as long as they are one history (C2SP tlog-witness)")
+    .helpCommand(false);
+  example(witness, "hoopish witness init --name bank.example/audit", 'hoopish witness --log "$LOG_VKEY"');
+  const files = (command: Command): Command =>
+    command
+      .option("--key <file>", "the witness's private key", "witness.key")
+      .option("--state <file>", "the witness's memory: what it has cosigned", "witness.state");
+  const start = files(witness.command("start", { isDefault: true }))
+    .description("run until a signal")
+    .option("--listen <address>", "where logs reach it; put a proxy with a certificate before it", "127.0.0.1:8460")
+    .requiredOption("--log <vkey...>", "verifier keys of the logs that it witnesses");
+  example(start, 'hoopish witness start --listen 127.0.0.1:8460 --log "$LOG_VKEY"');
+  start.action((options) => choose(async (context) => (await load()).runWitness(context, options)));
+  const init = files(witness.command("init"))
+    .description("make the key and the memory; print the verifier key")
+    .requiredOption("--name <name>", "of the witness, such as bank.example/audit");
+  example(init, "hoopish witness init --name bank.example/audit");
+  init.action((options) => choose(async (context) => (await load()).initWitness(context, options)));
+}

@@ -31,6 +31,9 @@ it("has the commands of this version, and no others", () => {
     "hoopish agent list",
     "hoopish agent revoke",
     "hoopish server",
+    "hoopish witness",
+    "hoopish witness start",
+    "hoopish witness init",
     "hoopish doctor",
     "hoopish completion",
   ]);
@@ -69,6 +72,11 @@ describe("mistakes in the command line", () => {
     [["audit", "list", "--since", "yesterday"], '"yesterday" is not a time', "24h"],
     [["agent", "enroll", "Edge 1"], "is not an agent's name", "edge-1"],
     [["agent", "enroll", "edge-1", "--ttl", "2h"], "not between 30s and 1h", "15m"],
+    [["witness"], "required option '--log <vkey...>' not specified", "hoopish --help"],
+    [["witness", "init"], "required option '--name <name>' not specified", "hoopish --help"],
+    [["witness", "init", "--name", "a b"], '"a b" is no name for a key', "no spaces"],
+    [["witness", "--log", "x"], '"x" is no log\'s verifier key', "verifier key"],
+    [["witness", "--log", "x", "--listen", "localhost"], '"localhost" is not an address and a port', "127.0.0.1:8460"],
     [["whoami", "--", "x"], "only connect takes a command", "connect"],
     [["connect", "a", "a", "--port", "0"], "a is named twice", ""],
   ])("%j exits with 3", async (argv, message, hint) => {
