@@ -1,5 +1,6 @@
 export * from "./agent-auth.ts";
 export * from "./canonical.ts";
+export * from "./canonical-bytes.ts";
 export * from "./commitment.ts";
 export * from "./control-api.ts";
 export * from "./errors.ts";

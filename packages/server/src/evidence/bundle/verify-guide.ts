@@ -1,0 +1,1 @@
+export const VERIFY_GUIDE: string = "# How to check this bundle\n";
