@@ -28,8 +28,13 @@ export class DatabaseThreads {
     const memory = sharedMemory();
     const threads = new DatabaseThreads(options, memory, await opened({ ...options, role: "writer" }, memory));
     threads.#listen();
-    await threads.reader();
-    return threads;
+    try {
+      await threads.reader();
+      return threads;
+    } catch (error) {
+      await threads.close();
+      throw error;
+    }
   }
 
   private constructor(options: Options, memory: SharedArrayBuffer, writer: DatabaseThread) {

@@ -25,6 +25,7 @@ export class Writer {
   readonly #commit: StatementSync;
   readonly #insertRecord: StatementSync;
   readonly #setIntake: StatementSync;
+  readonly #countSync: StatementSync;
   readonly #vault: VaultWriter;
   readonly #indexer: Indexer;
   readonly #checkpoints: Checkpoints;
@@ -41,6 +42,7 @@ export class Writer {
     this.#commit = db.prepare("COMMIT");
     this.#insertRecord = db.prepare("INSERT INTO records (idx, leaf) VALUES (?, ?)");
     this.#setIntake = db.prepare("UPDATE state SET value = ? WHERE name = 'intake'");
+    this.#countSync = db.prepare("UPDATE state SET value = value + 1 WHERE name = 'syncs'");
     this.tree = new LogTree(new Query(db), db.prepare("INSERT INTO subtrees (level, idx, hash) VALUES (?, ?, ?)"));
     this.#vault = new VaultWriter(db, vaultKey);
     this.#vault.keys.check();
@@ -48,7 +50,8 @@ export class Writer {
     this.#checkpoints = checkpoints;
     const state = db.prepare("SELECT value FROM state WHERE name = 'intake'").get() as { value: number };
     this.#intake = state.value;
-    this.#synced = state.value;
+    // Whoever wrote it may have been killed before the disk had it.
+    this.#synced = 0;
     this.#sink = {
       record: (index, leaf, entry) => {
         if (index !== this.tree.size) throw new Error(`record ${index} does not follow the log`);
@@ -101,11 +104,25 @@ export class Writer {
     if (this.#synced < seq) throw new Error("the database does not take what the intake holds");
   }
 
-  /** Waits until the disk has all that was applied. */
+  /**
+   * Waits until the disk has all that was applied. SQLite waits for the disk only in a transaction that changes a page: a
+   * row that is set to what it is already does not.
+   */
   sync(): void {
     if (this.#synced === this.#intake) return;
-    this.#transaction(true, () => this.#setIntake.run(this.#intake));
+    this.#transaction(true, () => this.#countSync.run());
     this.#synced = this.#intake;
+  }
+
+  /**
+   * `seq` follows the newest batch, and was refused: if the intake holds it, it is passed over from now on. Durable when it
+   * returns. @throws Error when a batch before it is not in the database
+   */
+  giveUp(seq: number): void {
+    if (this.#intake !== seq - 1) throw new Error("the database does not take what the intake holds");
+    this.#transaction(true, () => this.#setIntake.run(seq));
+    this.#intake = seq;
+    this.#synced = seq;
   }
 
   /** A change that is no batch, durable when it returns; with it, all that was applied before. */

@@ -66,6 +66,11 @@ export class Intake {
     return this.#seq;
   }
 
+  /** Of the newest segment. */
+  get serial(): number {
+    return this.#serial;
+  }
+
   /**
    * Resolves with its number when the batch is on stable storage.
    * @throws StoreLost when the disk failed: whether the batch is durable cannot be known. Error of `settled`: it is not

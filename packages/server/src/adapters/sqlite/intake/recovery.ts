@@ -40,17 +40,15 @@ export function recoverIntake(
     .sort((left, right) => left.head.serial - right.head.serial);
   let lastSeq = applied;
   let frames = 0;
-  segments.forEach((segment, position) => {
-    // Where a later segment begins with a number again, the older batch of that number was given up before.
-    const end = firstSeq(segments[position + 1]) ?? Number.POSITIVE_INFINITY;
+  for (const segment of segments) {
     for (const { seq, plain } of framesOf(segment)) {
-      if (seq <= lastSeq || seq >= end) continue;
+      if (seq <= lastSeq) continue;
       if (seq !== lastSeq + 1) throw damaged(segment.path, `batch ${lastSeq + 1} is missing`);
       take(seq, plain);
       lastSeq = seq;
       frames += 1;
     }
-  });
+  }
   return { frames, lastSeq, lastSerial: segments.at(-1)?.head.serial ?? 0 };
 }
 
@@ -62,9 +60,6 @@ function* framesOf({ path, bytes, key }: Segment): Generator<Frame> {
   }
   if (hasFrameAfter(bytes, at, key)) throw damaged(path, "a batch in the middle cannot be read");
 }
-
-const firstSeq = (segment: Segment | undefined): number | undefined =>
-  segment === undefined ? undefined : decodeFrame(segment.bytes, HEAD_BYTES, segment.key)?.seq;
 
 interface Segment {
   readonly path: string;
