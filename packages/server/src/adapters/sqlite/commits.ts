@@ -123,7 +123,7 @@ export class Commits implements EvidenceStore {
   #afterRecovery(): IntakeState {
     return this.#options.storePath === undefined
       ? { kind: "none" }
-      : { kind: "doubtful", storePath: this.#options.storePath, ...this.#writer.opened.intake };
+      : { ...this.#writer.opened.intake, kind: "doubtful", storePath: this.#options.storePath };
   }
 
   /**
@@ -134,9 +134,10 @@ export class Commits implements EvidenceStore {
     const { vaultKey } = this.#options;
     const writer = this.#writer;
     const settled = (seq: number): Promise<void> => writer.ask("writer.syncIntake", seq);
+    const begun = (serial: number): Promise<void> => writer.ask("writer.setSerial", serial);
     await writer.ask("writer.giveUp", lastSeq + 1);
     this.#intake = { kind: "doubtful", storePath, lastSeq: lastSeq + 1, lastSerial };
-    const intake = await Intake.open({ storePath, vaultKey, lastSeq: lastSeq + 1, lastSerial, settled });
+    const intake = await Intake.open({ storePath, vaultKey, lastSeq: lastSeq + 1, lastSerial, settled, begun });
     this.#intake = { kind: "open", intake, storePath };
   }
 

@@ -80,7 +80,7 @@ function newestSegment(): NewestSegment {
   const segments = segmentPaths(path).map((at) => {
     const bytes = readFileSync(at);
     const head = decodeHead(bytes.subarray(0, HEAD_BYTES), TEST_KEYS.vault);
-    if (typeof head === "string") return { path: at, head: { serial: 0, salt: Buffer.alloc(0) }, lastSeq: 0, end: 0 };
+    if (head === undefined) return { path: at, head: { serial: 0, salt: Buffer.alloc(0) }, lastSeq: 0, end: 0 };
     let end = HEAD_BYTES;
     let lastSeq = 0;
     const key = segmentKey(TEST_KEYS.vault, head);
