@@ -4,6 +4,7 @@ import { createEvidenceLog } from "../../evidence/log.ts";
 import type { EvidenceLog, EvidenceReader, LogTree, TimedPiece } from "../../evidence/port.ts";
 import { type LeftOpen, recover } from "../../evidence/recovery.ts";
 import { createAgentStore } from "./agent-store.ts";
+import { readKept, readRecords } from "./bundle-reads.ts";
 import { Commits } from "./commits.ts";
 import type { StoreKeys } from "./database.ts";
 import type { ExportBatch, ExportPosition } from "./export-queries.ts";
@@ -107,6 +108,8 @@ type Ask = <T>(method: string, ...args: readonly unknown[]) => Promise<T>;
 function createReader(ask: Ask, bootIndex: number): EvidenceReader {
   return {
     pieces: (id, field) => timedPieces(ask, id, field),
+    records: (from, to) => readRecords(ask, from, to),
+    kept: (wanted) => readKept(ask, (id, field) => timedPieces(ask, id, field), wanted),
     calls: async (filter, limit, cursor) => ask("calls", filter, limit, checked(cursor)),
     call: (id) => ask("call", id),
     pastSessions: async (user, limit, cursor) => ask("pastSessions", bootIndex, user, limit, checked(cursor)),

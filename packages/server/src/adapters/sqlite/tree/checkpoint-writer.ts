@@ -17,7 +17,7 @@ import type { TreeReader } from "./tree-reader.ts";
 /** While there is anything new, a checkpoint is signed this often. */
 export const SIGN_EVERY_MS = 1_000;
 
-interface Row {
+export interface CheckpointRow {
   readonly size: number;
   readonly time: number;
   readonly root: Uint8Array;
@@ -30,6 +30,8 @@ export class CheckpointWriter {
   readonly #signer: NoteSigner;
   readonly #origin: string;
   readonly #clock: () => number;
+  readonly #query: Query;
+  readonly #tree: TreeReader;
   #last: SignedCheckpoint;
 
   /**
@@ -41,7 +43,9 @@ export class CheckpointWriter {
     this.#origin = keys.origin;
     this.#signer = ed25519Signer(keys.origin, parseLogKey(keys.privateKey));
     this.#clock = clock;
-    const row = query.get<Row>("SELECT size, time, root, note FROM checkpoints ORDER BY size DESC LIMIT 1");
+    this.#query = query;
+    this.#tree = tree;
+    const row = query.get<CheckpointRow>("SELECT size, time, root, note FROM checkpoints ORDER BY size DESC LIMIT 1");
     if (row === undefined) {
       this.#last = this.#signed(0, tree.root(0));
       return;
@@ -65,6 +69,14 @@ export class CheckpointWriter {
     const { tree } = this.#writer;
     if (tree.size > this.#last.size) this.#last = this.#signed(tree.size, tree.root());
     return this.#last;
+  }
+
+  /** Exactly the first `size` records: what was signed of them, or a signature now. */
+  signAt(size: number): SignedCheckpoint {
+    if (size > this.#writer.tree.size) throw new Error(`the log has ${this.#writer.tree.size} records, not ${size}`);
+    const row = this.#query.get<CheckpointRow>("SELECT size, time, root, note FROM checkpoints WHERE size = ?", size);
+    if (row !== undefined) return fromRow(row);
+    return size === this.#writer.tree.size ? this.sign() : this.#signed(size, this.#tree.root(size));
   }
 
   #signed(size: number, root: Buffer): SignedCheckpoint {
@@ -96,7 +108,7 @@ export class CheckpointWriter {
   }
 }
 
-export const fromRow = ({ size, time, root, note }: Row): SignedCheckpoint => ({
+export const fromRow = ({ size, time, root, note }: CheckpointRow): SignedCheckpoint => ({
   size,
   timeMs: time,
   root: Buffer.from(root),
