@@ -12,20 +12,31 @@ export interface LeftOpen {
 const REASON = "server stopped without closing";
 const DRAFTS_IN_ONE_APPEND = 256;
 
+/** How much there was. */
+export interface Recovery {
+  readonly calls: number;
+  readonly sessions: number;
+  readonly records: number;
+}
+
 /**
- * Ends in the log what a crash left open. For the start, before anything else is appended; says how much there was.
+ * Ends in the log what a crash left open, and says so in it. For the start, before anything else is appended.
  * A crash in the middle of it leaves the rest for the next start.
+ * @param records that were durable beside the database, and are in it now
  * @throws HoopishError evidence_unavailable
  */
-export async function recover(
-  left: LeftOpen,
-  log: EvidenceLog,
-): Promise<{ readonly calls: number; readonly sessions: number }> {
-  const drafts = [...left.calls.map(interrupted), ...left.sessions.map(closed)];
+export async function recover(left: LeftOpen, records: number, log: EvidenceLog): Promise<Recovery> {
+  const recovery = { calls: left.calls.length, sessions: left.sessions.length, records };
+  if (recovery.calls + recovery.sessions + records === 0) return recovery;
+  const drafts = [
+    ...left.calls.map(interrupted),
+    ...left.sessions.map(closed),
+    { type: "server.recovered", ...recovery } as const,
+  ];
   for (let at = 0; at < drafts.length; at += DRAFTS_IN_ONE_APPEND) {
     await log.append(drafts.slice(at, at + DRAFTS_IN_ONE_APPEND));
   }
-  return { calls: left.calls.length, sessions: left.sessions.length };
+  return recovery;
 }
 
 function interrupted({ leaf, delivered }: LeftOpen["calls"][number]): RecordDraft {

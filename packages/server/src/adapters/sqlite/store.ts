@@ -2,7 +2,7 @@ import { type CallId, HoopishError, type PayloadField } from "@hoopish/protocol"
 import type { AgentStore, EnrolledAgent } from "../../agents/port.ts";
 import { createEvidenceLog } from "../../evidence/log.ts";
 import type { EvidenceLog, EvidenceReader, LogTree, TimedPiece } from "../../evidence/port.ts";
-import { type LeftOpen, recover } from "../../evidence/recovery.ts";
+import { type LeftOpen, type Recovery, recover } from "../../evidence/recovery.ts";
 import { createAgentStore } from "./agent-store.ts";
 import { readKept, readRecords } from "./bundle-reads.ts";
 import { Commits } from "./commits.ts";
@@ -39,8 +39,9 @@ export interface SqliteStore {
   readonly reader: EvidenceReader;
   readonly tree: LogTree;
   readonly agents: AgentStore;
-  /** What a crash had left open, and was ended in the log before anything else. */
-  readonly recovered: { readonly calls: number; readonly sessions: number };
+  /** What a crash had left: open calls and sessions, which were ended in the log before anything else, and records that
+   *  were durable in the intake alone. */
+  readonly recovered: Recovery;
   /** Writes what waits, then lets go of the database. */
   close(): Promise<void>;
 }
@@ -78,7 +79,8 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Sqli
   try {
     // What a change rests on is asked of the thread that makes the change.
     const askWriter: Ask = async (method, ...args) => (await threads.writer()).ask(`reader.${method}`, ...args);
-    const recovered = await recover(await askWriter<LeftOpen>("leftOpen"), log);
+    const records = threads.lastWriter.opened.recovered;
+    const recovered = await recover(await askWriter<LeftOpen>("leftOpen"), records, log);
     const agents = createAgentStore(
       {
         agents: () => askWriter<readonly EnrolledAgent[]>("agents"),

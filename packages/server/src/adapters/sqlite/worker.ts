@@ -50,6 +50,8 @@ export interface Opened {
   /** Records in the log. */
   readonly size: number;
   readonly intake: Recovered;
+  /** Records that came from the intake: durable, and not in the database when the process before ended. */
+  readonly recovered: number;
   /** What was signed last. */
   readonly checkpoint: SignedCheckpoint;
 }
@@ -86,10 +88,11 @@ function runWriter(): void {
   const open = openWriter(data);
   const reader = new Reader(open.db, data.keys);
   const writer = new Writer(open.db, data.keys.vault, new Checkpoints(open.db, control, data.path === ":memory:"));
+  const before = writer.tree.size;
   const intake = recover(writer);
   const query = new Query(open.db);
   const signer = new CheckpointWriter(writer, query, new TreeReader(query), data.keys.log, Date.now);
-  reply({ id: 0, value: { size: reader.size(), intake, checkpoint: signer.last } satisfies Opened });
+  reply({ id: 0, value: { size: reader.size(), recovered: writer.tree.size - before, intake, checkpoint: signer.last } satisfies Opened });
   const feed = new Feed(writer, new RingReader(data.memory), signer);
   const targets = {
     reader,
