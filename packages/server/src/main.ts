@@ -14,6 +14,7 @@ import { Command, CommanderError } from "commander";
 import { type Logger, pino } from "pino";
 import { createAnchors } from "./adapters/anchors/create-anchors.ts";
 import { ReceiptFile } from "./adapters/anchors/receipt-file.ts";
+import { fileSpools } from "./adapters/files/spool.ts";
 import type { StoreKeys } from "./adapters/sqlite/database.ts";
 import { openSqliteStore, type SqliteStore } from "./adapters/sqlite/store.ts";
 import type { Config } from "./config/config.ts";
@@ -148,9 +149,13 @@ async function start(file: string, json: boolean): Promise<void> {
         { warn: (anchor, error) => logger.warn({ anchor, error: describe(error) }, "this anchor could not be asked") },
       ),
   });
-  const published = publishing(store, anchors, config, logger);
-  const { calls, sessions } = store.recovered;
-  if (calls + sessions > 0) logger.warn({ calls, sessions }, "ended in the log what a crash had left open");
+  const receipts = new ReceiptFile(join(dirname(config.store.path), "receipts"), Date.now);
+  const published = publishing(store, anchors, receipts, config, logger);
+  const { calls, sessions, records, gap } = store.recovered;
+  if (gap === true)
+    logger.error("files of the store's intake were missing: records that were durable there alone are lost");
+  if (calls + sessions + records > 0)
+    logger.warn({ calls, sessions, records }, "ended in the log what a crash had left open");
   const server = await startServer(config, {
     identity: createIdentity(config.identity.issuers, { clockToleranceSeconds: config.identity.clockToleranceSeconds }),
     actorOf,
@@ -158,6 +163,8 @@ async function start(file: string, json: boolean): Promise<void> {
     reader: store.reader,
     tree: store.tree,
     anchors: published,
+    receipts: () => receipts.newest(),
+    openSpool: fileSpools(dirname(config.store.path)),
     agents: store.agents,
     now: Date.now,
     report,
@@ -173,8 +180,13 @@ async function start(file: string, json: boolean): Promise<void> {
 }
 
 /** Every checkpoint that is signed goes to the anchors. */
-function publishing(store: SqliteStore, anchors: readonly Anchor[], config: Config, logger: Logger): Anchors {
-  const receipts = new ReceiptFile(join(dirname(config.store.path), "receipts"), Date.now);
+function publishing(
+  store: SqliteStore,
+  anchors: readonly Anchor[],
+  receipts: ReceiptFile,
+  config: Config,
+  logger: Logger,
+): Anchors {
   const published = new Anchors(anchors, {
     now: Date.now,
     report: ({ anchor, error, consecutive }) =>

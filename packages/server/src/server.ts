@@ -16,7 +16,9 @@ import { authorizeAgent } from "./entry/agent-tunnel.ts";
 import { authorizeClient } from "./entry/client-tunnel.ts";
 import { Refusals } from "./entry/refusals.ts";
 import type { Anchors } from "./evidence/anchors/anchors.ts";
+import type { BundlePorts } from "./evidence/bundle/export.ts";
 import type { EvidenceLog, EvidenceReader, LogTree } from "./evidence/port.ts";
+import type { OpenSpool } from "./evidence/spool.ts";
 import type { ActorOf, Identity } from "./identity/principal.ts";
 import { compilePolicy } from "./policy/policy.ts";
 import { createHttpEntry } from "./protocols/http/http-entry.ts";
@@ -31,6 +33,9 @@ export interface ServerPorts {
   readonly reader: EvidenceReader;
   readonly tree: LogTree;
   readonly anchors: Pick<Anchors, "status">;
+  /** What the anchors gave back: the newest of each. */
+  readonly receipts: BundlePorts["receipts"];
+  readonly openSpool: OpenSpool;
   readonly agents: AgentStore;
   readonly now: () => number;
   /** Errors that nobody waits for. Never given a payload, a token or a match. */

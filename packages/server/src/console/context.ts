@@ -6,7 +6,9 @@ import type { Roster } from "../agents/roster.ts";
 import type { ConnectionConfig } from "../config/config.ts";
 import type { Refusals } from "../entry/refusals.ts";
 import type { Anchors } from "../evidence/anchors/anchors.ts";
+import type { BundlePorts } from "../evidence/bundle/export.ts";
 import type { EvidenceLog, EvidenceReader, LogTree } from "../evidence/port.ts";
+import type { OpenSpool } from "../evidence/spool.ts";
 import type { ActorOf, Identity, Principal } from "../identity/principal.ts";
 import { type RoleGroups, rolesOf } from "../identity/roles.ts";
 import type { Policy } from "../policy/policy.ts";
@@ -31,6 +33,9 @@ export interface ConsolePorts {
   readonly reader: EvidenceReader;
   readonly tree: LogTree;
   readonly anchors: Pick<Anchors, "status">;
+  /** For bundles. */
+  readonly receipts: BundlePorts["receipts"];
+  readonly openSpool: OpenSpool;
   readonly actorOf: ActorOf;
   readonly now: () => number;
   readonly draining: () => boolean;

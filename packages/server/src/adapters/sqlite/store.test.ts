@@ -153,7 +153,7 @@ describe("the file", () => {
     expect(records.map(({ src }) => src.n)).toEqual([0, 1, 0, 1]);
     expect(new Set(records.map(({ src }) => src.boot)).size).toBe(2);
     expect((await second.reader.call(call))?.call.outcome).toBe("complete");
-    expect(second.recovered).toEqual({ calls: 0, sessions: 0 });
+    expect(second.recovered).toEqual({ calls: 0, sessions: 0, records: 0 });
   });
 
   test("is used by one server at a time, and free when that has closed", async () => {
@@ -299,7 +299,7 @@ describe("on the next start", () => {
     await close(store);
 
     const next = await open();
-    expect(next.recovered).toEqual({ calls: 1, sessions: 1 });
+    expect(next.recovered).toEqual({ calls: 1, sessions: 1, records: 0 });
     const story = await next.reader.call(call);
     expect(story?.call).toMatchObject({ outcome: "interrupted", deliveredBytes: 11 });
     expect(story?.payloads).toEqual([
@@ -316,7 +316,7 @@ describe("on the next start", () => {
       session,
     ]);
     await close(next);
-    expect((await open()).recovered).toEqual({ calls: 0, sessions: 0 });
+    expect((await open()).recovered).toEqual({ calls: 0, sessions: 0, records: 0 });
   });
 
   test("the derived tables are built again from the records, from wherever they stopped", async () => {
@@ -345,7 +345,7 @@ describe("on the next start", () => {
     await close(await open());
     expect(contents()).toEqual(written);
     const again = await open();
-    expect(again.recovered).toEqual({ calls: 0, sessions: 0 });
+    expect(again.recovered).toEqual({ calls: 0, sessions: 0, records: 0 });
     expect(await again.reader.calls(ALL_CALLS, 100, undefined)).toEqual(before);
     expect((await again.reader.session(session))?.closeReason).toBe("server stopped without closing");
   });

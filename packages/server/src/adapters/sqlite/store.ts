@@ -2,8 +2,9 @@ import { type CallId, HoopishError, type PayloadField } from "@hoopish/protocol"
 import type { AgentStore, EnrolledAgent } from "../../agents/port.ts";
 import { createEvidenceLog } from "../../evidence/log.ts";
 import type { EvidenceLog, EvidenceReader, LogTree, TimedPiece } from "../../evidence/port.ts";
-import { type LeftOpen, recover } from "../../evidence/recovery.ts";
+import { type LeftOpen, type Recovery, recover } from "../../evidence/recovery.ts";
 import { createAgentStore } from "./agent-store.ts";
+import { readKept, readRecords } from "./bundle-reads.ts";
 import { Commits } from "./commits.ts";
 import type { StoreKeys } from "./database.ts";
 import type { ExportBatch, ExportPosition } from "./export-queries.ts";
@@ -38,8 +39,9 @@ export interface SqliteStore {
   readonly reader: EvidenceReader;
   readonly tree: LogTree;
   readonly agents: AgentStore;
-  /** What a crash had left open, and was ended in the log before anything else. */
-  readonly recovered: { readonly calls: number; readonly sessions: number };
+  /** What a crash had left: open calls and sessions, which were ended in the log before anything else, and records that
+   *  were durable in the intake alone. */
+  readonly recovered: Recovery;
   /** Writes what waits, then lets go of the database. */
   close(): Promise<void>;
 }
@@ -92,7 +94,8 @@ async function openOn(threads: DatabaseThreads, commits: Commits, options: Sqlit
   try {
     // What a change rests on is asked of the thread that makes the change.
     const askWriter: Ask = async (method, ...args) => (await threads.writer()).ask(`reader.${method}`, ...args);
-    const recovered = await recover(await askWriter<LeftOpen>("leftOpen"), log);
+    const { recovered: records, intake } = threads.lastWriter.opened;
+    const recovered = await recover(await askWriter<LeftOpen>("leftOpen"), { records, missing: intake.missing }, log);
     const agents = createAgentStore(
       {
         agents: () => askWriter<readonly EnrolledAgent[]>("agents"),
@@ -122,6 +125,8 @@ type Ask = <T>(method: string, ...args: readonly unknown[]) => Promise<T>;
 function createReader(ask: Ask, bootIndex: number): EvidenceReader {
   return {
     pieces: (id, field) => timedPieces(ask, id, field),
+    records: (from, to) => readRecords(ask, from, to),
+    kept: (wanted) => readKept(ask, (id, field) => timedPieces(ask, id, field), wanted),
     calls: async (filter, limit, cursor) => ask("calls", filter, limit, checked(cursor)),
     call: (id) => ask("call", id),
     pastSessions: async (user, limit, cursor) => ask("pastSessions", bootIndex, user, limit, checked(cursor)),

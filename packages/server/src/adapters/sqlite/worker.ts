@@ -1,6 +1,7 @@
 /** A thread that has the database open. */
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import type { SignedCheckpoint } from "../../evidence/port.ts";
+import type { PackedRecords } from "./bundle-queries.ts";
 import { CheckpointHelper, Checkpoints } from "./checkpoints.ts";
 import { type DatabaseOptions, openCheckpointer, openReader, openWriter } from "./database.ts";
 import type { ExportBatch } from "./export-queries.ts";
@@ -49,6 +50,8 @@ export interface Opened {
   /** Records in the log. */
   readonly size: number;
   readonly intake: Recovered;
+  /** Records that came from the intake: durable, and not in the database when the process before ended. */
+  readonly recovered: number;
   /** What was signed last. */
   readonly checkpoint: SignedCheckpoint;
 }
@@ -56,7 +59,7 @@ export interface Opened {
 interface Targets {
   readonly reader: Reader;
   readonly writer: Writer | undefined;
-  readonly signer?: { sign(): SignedCheckpoint; begin(): void };
+  readonly signer?: { sign(): SignedCheckpoint; signAt(size: number): SignedCheckpoint; begin(): void };
 }
 
 /** Batches that are durable in the intake are gathered for so long, or until there is so much of them. */
@@ -88,10 +91,20 @@ function runWriter(): void {
   const query = new Query(open.db);
   // Looks at what is here before anything is brought into it.
   const signer = new CheckpointWriter(writer, query, new TreeReader(query), data.keys.log, Date.now);
+  const before = writer.tree.size;
   const intake = recover(writer);
-  reply({ id: 0, value: { size: reader.size(), intake, checkpoint: signer.last } satisfies Opened });
+  const recovered = writer.tree.size - before;
+  reply({ id: 0, value: { size: reader.size(), recovered, intake, checkpoint: signer.last } satisfies Opened });
   const feed = new Feed(writer, new RingReader(data.memory), signer);
-  const targets = { reader, writer, signer: { sign: () => feed.sign(), begin: () => feed.beginSigning() } };
+  const targets = {
+    reader,
+    writer,
+    signer: {
+      sign: () => feed.sign(),
+      signAt: (size: number) => signer.signAt(size),
+      begin: () => feed.beginSigning(),
+    },
+  };
   for (;;) {
     const rung = Atomics.load(control, SLOTS.writer.bell);
     // A question is about all that was durable when it was asked.
@@ -282,7 +295,8 @@ function call(targets: Targets, method: string, args: readonly unknown[]): unkno
 
 /** The bytes of an answer's payloads: they go to whoever asked, and are not copied. */
 function buffersOf(value: unknown): ArrayBuffer[] {
-  const { pieces, items } = (value ?? {}) as Partial<PayloadBytes & ExportBatch>;
+  const { pieces, items, bytes } = (value ?? {}) as Partial<PayloadBytes & ExportBatch & PackedRecords>;
+  if (bytes !== undefined) return [bytes.buffer];
   const ofPieces = pieces?.map(({ bytes }): Uint8Array => bytes);
   const large = ofPieces ?? items?.flatMap((item) => (item.kind === "payload" ? [item.bytes] : [])) ?? [];
   return large.filter((part) => part.byteLength === part.buffer.byteLength).map((part) => part.buffer as ArrayBuffer);

@@ -46,8 +46,10 @@ const noted = (reason: string): RecordDraft => ({ type: "server.stopped", reason
 async function reasons(store: SqliteStore): Promise<string[]> {
   const found: string[] = [];
   for await (const batch of store.reader.export({ sinceMs: 0, untilMs: 8e15 }, false)) {
-    for (const item of batch)
-      if (item.kind === "record") found.push((JSON.parse(item.leaf) as { reason: string }).reason);
+    for (const item of batch) {
+      const record = JSON.parse(item.kind === "record" ? item.leaf : "{}") as { type: string; reason: string };
+      if (record.type === "server.stopped") found.push(record.reason);
+    }
   }
   return found;
 }

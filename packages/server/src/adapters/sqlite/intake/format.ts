@@ -2,7 +2,9 @@ import {
   createCipheriv,
   createDecipheriv,
   createHmac,
+  createSecretKey,
   hkdfSync,
+  type KeyObject,
   randomBytes,
   randomFillSync,
   timingSafeEqual,
@@ -78,8 +80,9 @@ const headMac = (bytes: Uint8Array, vaultKey: Uint8Array): Buffer =>
     .update(bytes)
     .digest();
 
-export const segmentKey = (vaultKey: Uint8Array, { salt }: SegmentHead): Buffer =>
-  derived(vaultKey, salt, "hoopish intake frames");
+/** A key object: making one of the bytes for each frame costs as much as the frame's encryption. */
+export const segmentKey = (vaultKey: Uint8Array, { salt }: SegmentHead): KeyObject =>
+  createSecretKey(derived(vaultKey, salt, "hoopish intake frames"));
 
 const derived = (key: Uint8Array, salt: Uint8Array, info: string): Buffer =>
   Buffer.from(hkdfSync("sha256", key, salt, info, 32));
@@ -97,7 +100,7 @@ const nonces = Buffer.alloc(64 * NONCE_BYTES);
 let nonceAt: number = nonces.length;
 
 /** The frame's parts, to be written one after another. A nonce is never used again, also not for a write that failed. */
-export function encodeFrame(seq: number, plain: Uint8Array, key: Buffer): Buffer[] {
+export function encodeFrame(seq: number, plain: Uint8Array, key: KeyObject): Buffer[] {
   if (nonceAt === nonces.length) {
     randomFillSync(nonces);
     nonceAt = 0;
@@ -125,7 +128,7 @@ export interface Frame {
 }
 
 /** The frame at `at`; undefined where there is no whole one that this key wrote. */
-export function decodeFrame(segment: Buffer, at: number, key: Buffer): Frame | undefined {
+export function decodeFrame(segment: Buffer, at: number, key: KeyObject): Frame | undefined {
   if (at + FRAME_HEAD_BYTES + TAG_BYTES > segment.length || segment.readUInt32LE(at) !== FRAME_MAGIC) return undefined;
   const length = segment.readUInt32LE(at + 4);
   const start = at + FRAME_HEAD_BYTES;
@@ -145,7 +148,7 @@ export function decodeFrame(segment: Buffer, at: number, key: Buffer): Frame | u
 }
 
 /** Whether a whole frame stands anywhere from `from` on: then what came before it was whole once, and is damaged now. */
-export function hasFrameAfter(segment: Buffer, from: number, key: Buffer): boolean {
+export function hasFrameAfter(segment: Buffer, from: number, key: KeyObject): boolean {
   const aligned = from + ((ALIGN - (from % ALIGN)) % ALIGN);
   for (let at = aligned; at + FRAME_HEAD_BYTES < segment.length; at += ALIGN) {
     if (segment.readUInt32LE(at) === FRAME_MAGIC && decodeFrame(segment, at, key) !== undefined) return true;

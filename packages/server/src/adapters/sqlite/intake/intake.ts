@@ -1,3 +1,4 @@
+import type { KeyObject } from "node:crypto";
 import { closeSync, constants, existsSync, fdatasync, fsyncSync, openSync, statSync, writeSync, writev } from "node:fs";
 import { dirname } from "node:path";
 import { StoreLost } from "../../../evidence/store.ts";
@@ -38,7 +39,7 @@ export class Intake {
   readonly #options: IntakeOptions;
   readonly #segments: readonly [Segment, Segment];
   #serial: number;
-  #key!: Buffer;
+  #key!: KeyObject;
   #at = 0;
   #seq: number;
 

@@ -1,3 +1,4 @@
+import type { KeyObject } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import {
   decodeFrame,
@@ -77,7 +78,7 @@ interface Segment {
   readonly path: string;
   readonly bytes: Buffer;
   readonly head: SegmentHead;
-  readonly key: Buffer;
+  readonly key: KeyObject;
 }
 
 function readSegment(path: string, vaultKey: Uint8Array): Segment | undefined {

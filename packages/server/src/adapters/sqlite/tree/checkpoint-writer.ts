@@ -7,6 +7,7 @@ import {
   parseVkey,
   signNote,
   treeSizeOf,
+  verifyConsistency,
 } from "@hoopish/protocol/tlog";
 import type { SignedCheckpoint } from "../../../evidence/port.ts";
 import type { LogKeys } from "../database.ts";
@@ -17,7 +18,7 @@ import type { TreeReader } from "./tree-reader.ts";
 /** While there is anything new, a checkpoint is signed this often. */
 export const SIGN_EVERY_MS = 1_000;
 
-interface Row {
+export interface CheckpointRow {
   readonly size: number;
   readonly time: number;
   readonly root: Uint8Array;
@@ -30,6 +31,8 @@ export class CheckpointWriter {
   readonly #signer: NoteSigner;
   readonly #origin: string;
   readonly #clock: () => number;
+  readonly #query: Query;
+  readonly #tree: TreeReader;
   #last: SignedCheckpoint;
   /** performance.now() of the last signature: somebody may set the clock back, and the log is signed all the same. */
   #signedAt = Number.NEGATIVE_INFINITY;
@@ -43,7 +46,9 @@ export class CheckpointWriter {
     this.#origin = keys.origin;
     this.#signer = ed25519Signer(keys.origin, parseLogKey(keys.privateKey));
     this.#clock = clock;
-    const row = query.get<Row>("SELECT size, time, root, note FROM checkpoints ORDER BY size DESC LIMIT 1");
+    this.#query = query;
+    this.#tree = tree;
+    const row = query.get<CheckpointRow>("SELECT size, time, root, note FROM checkpoints ORDER BY size DESC LIMIT 1");
     if (row === undefined) {
       this.#last = this.#signed(0, tree.root(0));
       return;
@@ -68,6 +73,23 @@ export class CheckpointWriter {
     const { tree } = this.#writer;
     if (tree.size > this.#last.size) this.#last = this.#signed(tree.size, tree.root());
     return this.#last;
+  }
+
+  /** Exactly the first `size` records: what was signed of them, or a signature now. */
+  signAt(size: number): SignedCheckpoint {
+    if (size > this.#writer.tree.size) throw new Error(`the log has ${this.#writer.tree.size} records, not ${size}`);
+    const row = this.#query.get<CheckpointRow>("SELECT size, time, root, note FROM checkpoints WHERE size = ?", size);
+    if (row !== undefined) return fromRow(row);
+    return size === this.#writer.tree.size ? this.sign() : this.#signed(size, this.#earlierRoot(size));
+  }
+
+  /** Made from records, which may have been changed since they came in. @throws Error with code HOOPISH_LOG then */
+  #earlierRoot(size: number): Buffer {
+    const { tree } = this.#writer;
+    const root = this.#tree.root(size);
+    if (size === 0) return root;
+    if (verifyConsistency(size, tree.size, root, tree.root(), this.#tree.consistency(size, tree.size))) return root;
+    throw refused(`its first ${size} records are not those that came in`);
   }
 
   #signed(size: number, root: Buffer): SignedCheckpoint {
@@ -100,7 +122,7 @@ export class CheckpointWriter {
   }
 }
 
-export const fromRow = ({ size, time, root, note }: Row): SignedCheckpoint => ({
+export const fromRow = ({ size, time, root, note }: CheckpointRow): SignedCheckpoint => ({
   size,
   timeMs: time,
   root: Buffer.from(root),

@@ -103,7 +103,7 @@ export class VaultReader {
     );
     const key = row === undefined ? undefined : this.keys.byNumber(row.key);
     if (row === undefined || key === undefined) return calls;
-    for (const piece of decodePieces(openBlock(row.bytes, { block, key: row.key }, key.bytes))) {
+    for (const piece of decodePieces(openBlock(row.bytes, { block, key: row.key }, key.key))) {
       const pieces = calls.get(piece.callKey);
       if (pieces === undefined) calls.set(piece.callKey, [piece]);
       else pieces.push(piece);
