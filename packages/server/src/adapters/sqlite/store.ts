@@ -53,22 +53,37 @@ export interface SqliteStore {
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<SqliteStore> {
   const { path, keys, maxPages } = options;
   const threads = await DatabaseThreads.open({ path, keys, maxPages });
-  const bootIndex = threads.lastWriter.opened.size;
   try {
     await options.beforeSigning?.(await storedLog(threads));
     await threads.beginSigning();
+    return await openOn(threads, await openCommits(threads, options), options);
   } catch (error) {
+    // Nothing may hold the process, or the store's lock, when there is no store.
     await threads.close();
     throw error;
   }
-  const storePath = path === ":memory:" ? undefined : path;
-  const commits = await Commits.open(threads, { storePath, vaultKey: keys.vault });
+}
+
+async function openCommits(threads: DatabaseThreads, { path, keys }: SqliteStoreOptions): Promise<Commits> {
+  try {
+    return await Commits.open(threads, { storePath: path === ":memory:" ? undefined : path, vaultKey: keys.vault });
+  } catch (cause) {
+    const why = ((cause as Error).cause as Error | undefined)?.message ?? (cause as Error).message;
+    throw new HoopishError("evidence_unavailable", `the store ${path} takes no records: ${why}`, {
+      hint: "look for room and for errors of the disk there; whatever was recorded is safe",
+      cause,
+    });
+  }
+}
+
+async function openOn(threads: DatabaseThreads, commits: Commits, options: SqliteStoreOptions): Promise<SqliteStore> {
+  const bootIndex = threads.lastWriter.opened.size;
   const log = createEvidenceLog(commits, options);
   const ask: Ask = async (method, ...args) => {
     await commits.settle();
     return (await threads.reader()).ask(`reader.${method}`, ...args);
   };
-  const tree = new SignedTree(threads, keys.log);
+  const tree = new SignedTree(threads, options.keys.log);
   const close = async (): Promise<void> => {
     await log.close();
     // What was written last is signed too; a store that cannot write keeps what it has.

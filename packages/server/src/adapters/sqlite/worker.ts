@@ -88,11 +88,13 @@ function runWriter(): void {
   const open = openWriter(data);
   const reader = new Reader(open.db, data.keys);
   const writer = new Writer(open.db, data.keys.vault, new Checkpoints(open.db, control, data.path === ":memory:"));
+  const query = new Query(open.db);
+  // Looks at what is here before anything is brought into it.
+  const signer = new CheckpointWriter(writer, query, new TreeReader(query), data.keys.log, Date.now);
   const before = writer.tree.size;
   const intake = recover(writer);
-  const query = new Query(open.db);
-  const signer = new CheckpointWriter(writer, query, new TreeReader(query), data.keys.log, Date.now);
-  reply({ id: 0, value: { size: reader.size(), recovered: writer.tree.size - before, intake, checkpoint: signer.last } satisfies Opened });
+  const recovered = writer.tree.size - before;
+  reply({ id: 0, value: { size: reader.size(), recovered, intake, checkpoint: signer.last } satisfies Opened });
   const feed = new Feed(writer, new RingReader(data.memory), signer);
   const targets = {
     reader,
@@ -113,13 +115,15 @@ function runWriter(): void {
     Atomics.wait(control, SLOTS.writer.bell, rung, feed.sleepMs());
     Atomics.store(control, WRITER_ASLEEP, 0);
   }
+  feed.end();
   open.close();
 }
 
 /** What a crash left in the intake comes into the database before anything else does. */
 function recover(writer: Writer): Recovered {
-  if (data.path === ":memory:") return { frames: 0, lastSeq: 0, lastSerial: 0 };
-  const recovered = recoverIntake(data.path, data.keys.vault, writer.intake, (seq, bytes) => {
+  if (data.path === ":memory:") return { frames: 0, lastSeq: 0, lastSerial: 0, missing: false };
+  const { intake: lastSeq, serial: lastSerial } = writer;
+  const recovered = recoverIntake(data.path, data.keys.vault, { lastSeq, lastSerial }, (seq, bytes) => {
     writer.apply([{ seq, bytes }], false);
   });
   writer.sync();
@@ -180,6 +184,16 @@ class Feed {
     while (!this.#ring.empty && this.#applySome());
     this.#since = undefined;
     this.#writer.tidy();
+  }
+
+  /** Before an end in order: when all is in the database, the next start needs nothing of the intake. */
+  end(): void {
+    if (!this.#ring.empty) return;
+    try {
+      this.#writer.setSerial(0);
+    } catch {
+      // The disk is full or broken: the next start looks into the intake.
+    }
   }
 
   sleepMs(): number | undefined {

@@ -33,6 +33,8 @@ export class CheckpointWriter {
   readonly #query: Query;
   readonly #tree: TreeReader;
   #last: SignedCheckpoint;
+  /** performance.now() of the last signature: somebody may set the clock back, and the log is signed all the same. */
+  #signedAt = Number.NEGATIVE_INFINITY;
 
   /**
    * Signs the empty log, if nothing was signed yet.
@@ -52,6 +54,7 @@ export class CheckpointWriter {
     }
     this.#last = fromRow(row);
     this.#check(tree);
+    tree.checkKept(tree.size());
   }
 
   get last(): SignedCheckpoint {
@@ -61,7 +64,7 @@ export class CheckpointWriter {
   /** Milliseconds until there is something to sign; undefined: nothing is new. */
   dueInMs(): number | undefined {
     if (this.#writer.tree.size === this.#last.size) return undefined;
-    return Math.max(0, Math.min(SIGN_EVERY_MS, this.#last.timeMs + SIGN_EVERY_MS - this.#clock()));
+    return Math.max(0, this.#signedAt + SIGN_EVERY_MS - performance.now());
   }
 
   /** Signs all that is in the database; gives back what was signed last where nothing is new. */
@@ -87,6 +90,7 @@ export class CheckpointWriter {
         .prepare("INSERT INTO checkpoints (size, time, root, note) VALUES (?, ?, ?, ?)")
         .run(size, checkpoint.timeMs, root, checkpoint.note),
     );
+    this.#signedAt = performance.now();
     return checkpoint;
   }
 

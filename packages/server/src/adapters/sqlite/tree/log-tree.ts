@@ -1,10 +1,7 @@
 import type { StatementSync } from "node:sqlite";
 import { Frontier, leafHash } from "@hoopish/protocol/tlog";
 import type { Query } from "../query.ts";
-import { STEP, TreeReader } from "./tree-reader.ts";
-
-/** Leaves under one node that is kept. */
-const WIDTH: number = 2 ** STEP;
+import { STEP, TreeReader, WIDTH } from "./tree-reader.ts";
 
 /**
  * The tree over the log as it grows, in the writer's transactions: keeps the root of each 256 leaves, of each 256 of
@@ -14,7 +11,7 @@ const WIDTH: number = 2 ** STEP;
 export class LogTree {
   readonly #query: Query;
   readonly #insert: StatementSync;
-  readonly #tiers: Frontier[] = [];
+  #tiers: Frontier[] = [];
   #size = 0;
 
   constructor(query: Query, insert: StatementSync) {
@@ -38,17 +35,23 @@ export class LogTree {
     return new Frontier(this.#size, hashes).root();
   }
 
-  /** From the database: at the start, and after a rollback. */
+  /**
+   * From the database: at the start, and after a rollback.
+   * @throws Error when it cannot be read; the tree has no size then, which no record follows
+   */
   reload(): void {
+    this.#size = Number.NaN;
     const reader = new TreeReader(this.#query);
-    this.#size = reader.size();
-    this.#tiers.length = 0;
+    const size = reader.size();
+    const tiers: Frontier[] = [];
     // Digits of the size to the base WIDTH: how many hashes stand in each tier, behind those that went up.
-    for (let level = 0, full = this.#size; full > 0; level++, full = Math.floor(full / WIDTH)) {
+    for (let level = 0, full = size; full > 0; level++, full = Math.floor(full / WIDTH)) {
       const tier = new Frontier();
       for (const hash of reader.hashes(level * STEP, full - (full % WIDTH), full % WIDTH)) tier.push(hash);
-      this.#tiers.push(tier);
+      tiers.push(tier);
     }
+    this.#tiers = tiers;
+    this.#size = size;
   }
 
   #add(level: number, hash: Buffer): void {
