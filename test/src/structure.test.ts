@@ -94,6 +94,11 @@ const TABLE: readonly Row[] = [
     why: "the control API: reads and administers, never on a call's path",
   },
   {
+    room: `${S}/adapters/anchors`,
+    may: ["packages/protocol/src", `${S}/config/config.ts`, `${S}/evidence`],
+    why: "places outside the store, as the configuration names them; nothing but main and tests may know that they exist",
+  },
+  {
     room: `${S}/adapters`,
     may: ["packages/protocol/src", `${S}/agents/port.ts`, `${S}/evidence`],
     why: "implements ports; nothing but main and tests may know that it exists",

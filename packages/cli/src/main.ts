@@ -1,6 +1,7 @@
 import { homedir, hostname } from "node:os";
 import process from "node:process";
 import { isatty } from "node:tty";
+import { readKey } from "./terminal/key.ts";
 import { VERSION } from "./version.ts";
 import type { StopSignal, World } from "./world.ts";
 
@@ -28,8 +29,11 @@ function createWorld(): World {
     home: homedir(),
     host: hostname(),
     uid: process.getuid?.(),
-    // Not process.stdin: opening it would put the descriptor, which a child inherits, into non-blocking mode.
-    stdin: { isTTY: isatty(0) },
+    stdin: {
+      // Not process.stdin: opening it would put the descriptor, which a child inherits, into non-blocking mode.
+      isTTY: isatty(0),
+      key: (signal) => readKey(process.stdin, signal, () => process.kill(process.pid, "SIGINT")),
+    },
     stdout: process.stdout,
     stderr: process.stderr,
     now: Date.now,

@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { type Choose, example, positive } from "./program-parts.ts";
+import { type Choose, example, positive, speed } from "./program-parts.ts";
 
 export function addSessions(program: Command, choose: Choose): void {
   const sessions = program.command("sessions").description("live and past sessions").helpCommand(false);
@@ -55,18 +55,54 @@ export function addAudit(program: Command, choose: Choose): void {
   show.action((id: string, options) =>
     choose(async (context) => (await import("./commands/audit-show.ts")).auditShow(context, id, options)),
   );
+  addReplay(audit, choose);
   const export_ = audit
     .command("export")
     .description("write the log of a time into a file")
     .requiredOption("--since <time>", "from: an age such as 24h or 7d, or RFC 3339")
     .option("--until <time>", "up to")
-    .addOption(new Option("--format <format>", "of the file").choices(["jsonl", "csv"]).default("jsonl"))
+    .addOption(new Option("--format <format>", "of the file").choices(["jsonl", "csv", "ocsf"]).default("jsonl"))
     .option("--payloads", "with the bodies (jsonl)")
     .option("-o, --output <file>", "the file; - is stdout", "-")
     .option("--force", "replace the file if it is there");
   example(export_, "hoopish audit export --since 30d --format csv -o october.csv");
   export_.action((options) =>
     choose(async (context) => (await import("./commands/audit-export.ts")).auditExport(context, options)),
+  );
+  addAuditPin(audit, choose);
+}
+
+function addAuditPin(audit: Command, choose: Choose): void {
+  const pin = audit
+    .command("pin")
+    .description("check that the log has only grown since this machine last saw it")
+    .addOption(new Option("--key <vkey>", "trust this key of the log, which the server did not tell you"))
+    .addOption(new Option("--forget", "begin anew: for a log that was replaced, and audit knows").conflicts("key"));
+  example(pin, "hoopish audit pin", "hoopish audit pin --key 'gateway.bank.example/hoopish+8a1f…+AY…'");
+  pin.action((options) =>
+    choose(async (context) => (await import("./commands/audit-pin.ts")).auditPin(context, options)),
+  );
+}
+
+function addReplay(audit: Command, choose: Choose): void {
+  const replay = audit
+    .command("replay")
+    .description("play a recorded session with its timing, or send one recorded request again")
+    .argument("[session]", "the session to play")
+    .option("--speed <n>", "so many times as fast; max: without waiting", speed, 1)
+    .option("--step", "wait for a key before each call")
+    .option("--raw", "texts as they came, such as the events of a stream")
+    .option("--reissue <call>", "send this call's request again, as yourself, and show what is different")
+    .option("--reason <text>", "of the session in which it is sent; some connections require it")
+    .option("--ticket <id>", "the ticket that it belongs to");
+  example(replay, "hoopish audit replay ses_0190… --speed 4", "hoopish audit replay --reissue call_0190…");
+  replay.action((session: string | undefined, options) =>
+    choose(async (context) => {
+      const { auditReplay, auditReissue } = await import("./commands/audit-replay.ts");
+      return options.reissue === undefined
+        ? auditReplay(context, session, options)
+        : auditReissue(context, session, options);
+    }),
   );
 }
 
@@ -98,4 +134,28 @@ export function addAgents(program: Command, choose: Choose): void {
     .argument("[words...]")
     .allowUnknownOption();
   example(server, "hoopish server start --config hoopish.yaml");
+}
+
+export function addWitness(program: Command, choose: Choose): void {
+  const load = () => import("./commands/witness.ts");
+  const witness = program
+    .command("witness")
+    .description("witness a log: cosign its checkpoints as long as they are one history (C2SP tlog-witness)")
+    .helpCommand(false);
+  example(witness, "hoopish witness init --name bank.example/audit", 'hoopish witness --log "$LOG_VKEY"');
+  const files = (command: Command): Command =>
+    command
+      .option("--key <file>", "the witness's private key", "witness.key")
+      .option("--state <file>", "the witness's memory: what it has cosigned", "witness.state");
+  const start = files(witness.command("start", { isDefault: true }))
+    .description("run until a signal")
+    .option("--listen <address>", "where logs reach it; put a proxy with a certificate before it", "127.0.0.1:8460")
+    .requiredOption("--log <vkey...>", "verifier keys of the logs that it witnesses");
+  example(start, 'hoopish witness start --listen 127.0.0.1:8460 --log "$LOG_VKEY"');
+  start.action((options) => choose(async (context) => (await load()).runWitness(context, options)));
+  const init = files(witness.command("init"))
+    .description("make the key and the memory; print the verifier key")
+    .requiredOption("--name <name>", "of the witness, such as bank.example/audit");
+  example(init, "hoopish witness init --name bank.example/audit");
+  init.action((options) => choose(async (context) => (await load()).initWitness(context, options)));
 }

@@ -24,6 +24,14 @@ export function positive(text: string): number {
   throw new InvalidArgumentError("a whole number of at least 1 is needed");
 }
 
+/** Of a replay: a number, or `max`. */
+export function speed(text: string): number | "max" {
+  if (text === "max") return text;
+  const number = Number(text.replace(/x$/, ""));
+  if (/^\d{1,4}(\.\d{1,3})?x?$/.test(text) && number > 0) return number;
+  throw new InvalidArgumentError("a number above 0, or max");
+}
+
 export function oneOf<T extends string>(allowed: readonly T[]): (text: string) => T {
   return (text) => {
     const found = allowed.find((one) => one === text);

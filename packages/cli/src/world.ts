@@ -25,7 +25,11 @@ export interface World {
   readonly host: string;
   /** Absent where the system has no numeric users (Windows). */
   readonly uid: number | undefined;
-  readonly stdin: { readonly isTTY: boolean };
+  readonly stdin: {
+    readonly isTTY: boolean;
+    /** Waits for one key, where it is a terminal. @throws the signal's reason */
+    key(signal: AbortSignal): Promise<string>;
+  };
   readonly stdout: OutputStream;
   readonly stderr: OutputStream;
   /** Unix milliseconds. */

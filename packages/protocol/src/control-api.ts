@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { type AgentId, type CallId, isAgentId, isCallId, isSessionId, type SessionId } from "./ids.ts";
 import type { Api, Protocol } from "./streams.ts";
+import { MAX_PROOF_HASHES } from "./tlog/proofs.ts";
 
 /**
  * The control API: JSON over HTTP under `/api/v1`, bearer token except where noted. Errors are
@@ -16,7 +17,12 @@ import type { Api, Protocol } from "./streams.ts";
  * GET  /api/v1/audit/calls?since&until&user&connection&session&verdict&limit&cursor  {calls: CallView[], next?}
  * GET  /api/v1/audit/calls/:id              CallStory
  * GET  /api/v1/audit/calls/:id/payloads/:field   the raw bytes
- * GET  /api/v1/audit/export?since&until&format=jsonl|csv&payloads=true   a stream
+ * POST /api/v1/audit/calls/:id/reissues {again}   Reissued (replay.ts): own calls; auditors: all
+ * GET  /api/v1/audit/sessions/:id/replay    a stream of ReplayLine (replay.ts)          auditors, admins
+ * GET  /api/v1/audit/export?since&until&format=bundle|jsonl|csv|ocsf&payloads&user&connection&session   a stream; of a bundle the answer has
+ *      `hoopish-export: <index>`, and ?format=bundle&resume=<index>&offset=<bytes> goes on where it was cut off
+ * GET  /api/v1/log/checkpoint               the newest checkpoint: a signed note, text/plain
+ * GET  /api/v1/log/consistency?from&to      LogConsistency   of the trees of `from` and `to` leaves
  * GET  /api/v1/agents                       {agents: AgentView[]}                     admins
  * POST /api/v1/agents/enrollments {name, ttlSeconds?}   EnrollmentToken               admins
  * DELETE /api/v1/agents/:id                 AgentView (revoked)                       admins
@@ -51,6 +57,8 @@ export interface Discovery {
   readonly issuers: readonly DiscoveredIssuer[];
   /** Whether the CLI may keep tokens in a 0600 file where there is no keychain. */
   readonly insecureStorage: boolean;
+  /** The evidence log: its origin, and the key that signs its checkpoints (C2SP vkey). */
+  readonly log?: { readonly origin: string; readonly vkey: string };
 }
 export const discoverySchema: z.ZodType<Discovery> = z.object({
   name: z.literal("hoopish"),
@@ -65,6 +73,7 @@ export const discoverySchema: z.ZodType<Discovery> = z.object({
     }),
   ),
   insecureStorage: z.boolean(),
+  log: z.object({ origin: z.string(), vkey: z.string() }).exactOptional(),
 });
 
 export type Role = "admin" | "auditor";
@@ -249,6 +258,15 @@ export const exportLineSchema: z.ZodType<ExportLine> = z.union([
     }),
   }),
 ]);
+
+/** What shows that a log has only grown (RFC 6962 §2.1.2). */
+export interface LogConsistency {
+  /** Hashes, 32 bytes each, base64. Empty from 0, and between equal sizes. */
+  readonly proof: readonly string[];
+}
+export const logConsistencySchema: z.ZodType<LogConsistency> = z.object({
+  proof: z.array(z.base64().length(44)).max(MAX_PROOF_HASHES),
+});
 
 export interface AgentInstanceView {
   readonly instance: string;

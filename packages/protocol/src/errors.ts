@@ -43,6 +43,7 @@ export type ErrorCode =
   | "upstream_timeout"
   | "agent_unavailable"
   | "evidence_unavailable"
+  | "log_inconsistent"
   | "identity_unavailable"
   | "server_draining"
   | "unreachable"
@@ -71,6 +72,8 @@ export const ERROR_SHAPES: Readonly<Record<ErrorCode, ErrorShape>> = {
   upstream_timeout: shape(504, 4, "57014", 1, true),
   agent_unavailable: shape(503, 14, "08001", 7, true),
   evidence_unavailable: shape(503, 14, "58030", 7, true),
+  /** The evidence log contradicts what it has shown before. */
+  log_inconsistent: shape(500, 15, "XX001", 1),
   identity_unavailable: shape(503, 14, "08001", 7, true),
   server_draining: shape(503, 14, "57P01", 7, true),
   unreachable: shape(503, 14, "08001", 7, true),

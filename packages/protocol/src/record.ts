@@ -76,6 +76,8 @@ export interface RecordBodies {
     code?: ErrorCode;
     policy: string;
     payloads?: Payloads;
+    /** How many findings of each type were masked in the request. */
+    masked?: Readonly<Record<string, number>>;
     /** The request was still flowing when this was decided; its commitment stands in call.answered. */
     request_streams?: true;
   };
@@ -88,6 +90,8 @@ export interface RecordBodies {
     agent?: AgentId;
     code?: ErrorCode;
     payloads?: Payloads;
+    /** How many findings of each type were masked in the answer. */
+    masked?: Readonly<Record<string, number>>;
     uninspected?: readonly string[];
     outcome: Outcome;
   };

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type CallId, Committer, newCallId, newSessionId, type RecordDraft, type SessionId } from "@hoopish/protocol";
 import { openSqliteStore, type SqliteStore } from "../src/adapters/sqlite/store.ts";
+import { TEST_KEYS } from "../src/adapters/sqlite/testing/keys.ts";
 import type { CallFilter, PayloadPiece } from "../src/evidence/port.ts";
 
 const HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
@@ -122,7 +123,11 @@ async function measured(work: () => Promise<void>): Promise<Cost> {
 }
 
 const open = (name: string): Promise<SqliteStore> =>
-  openSqliteStore({ path: name === ":memory:" ? name : join(folder, `${name}.db`), replica: "bench-1" });
+  openSqliteStore({
+    path: name === ":memory:" ? name : join(folder, `${name}.db`),
+    replica: "bench-1",
+    keys: TEST_KEYS,
+  });
 const at = (sorted: readonly number[], share: number): number =>
   sorted[Math.floor((sorted.length - 1) * share)] as number;
 const rss = (): string => `${(process.memoryUsage().rss / 1048576).toFixed(0)} MiB`;

@@ -1,6 +1,11 @@
+export { createAnchors } from "./adapters/anchors/create-anchors.ts";
+export { ReceiptFile } from "./adapters/anchors/receipt-file.ts";
 export { openSqliteStore } from "./adapters/sqlite/store.ts";
 export type { Config } from "./config/config.ts";
 export { checkConfig, loadConfig } from "./config/load.ts";
+export type { Anchor, AnchorReceipt } from "./evidence/anchors/anchor.ts";
+export { Anchors } from "./evidence/anchors/anchors.ts";
+export { type LocalLog, refuseIfBehind } from "./evidence/anchors/start-check.ts";
 export { actorOf } from "./identity/actor.ts";
 export { createIdentity } from "./identity/identity.ts";
 export { type HoopishServer, type ServerPorts, startServer } from "./server.ts";

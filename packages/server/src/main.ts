@@ -1,12 +1,31 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { HoopishError, toHoopishError } from "@hoopish/protocol";
+import { dirname, join } from "node:path";
+import {
+  ed25519Signer,
+  formatLogKey,
+  HoopishError,
+  newLogKey,
+  parseLogKey,
+  parseVkey,
+  toHoopishError,
+} from "@hoopish/protocol";
 import { Command, CommanderError } from "commander";
 import { type Logger, pino } from "pino";
-import { openSqliteStore } from "./adapters/sqlite/store.ts";
+import { createAnchors } from "./adapters/anchors/create-anchors.ts";
+import { ReceiptFile } from "./adapters/anchors/receipt-file.ts";
+import { fileSpools } from "./adapters/files/spool.ts";
+import type { StoreKeys } from "./adapters/sqlite/database.ts";
+import { openSqliteStore, type SqliteStore } from "./adapters/sqlite/store.ts";
+import type { Config } from "./config/config.ts";
 import { initConfig } from "./config/init.ts";
+import { newVaultKeyFile, parseVaultKey } from "./config/key-files.ts";
 import { checkConfig, loadConfig } from "./config/load.ts";
 import { configurationError } from "./config/mistake.ts";
+import type { Anchor } from "./evidence/anchors/anchor.ts";
+import { Anchors } from "./evidence/anchors/anchors.ts";
+import { refuseIfBehind } from "./evidence/anchors/start-check.ts";
+import type { SignedCheckpoint } from "./evidence/port.ts";
 import { actorOf } from "./identity/actor.ts";
 import { createIdentity } from "./identity/identity.ts";
 import { type HoopishServer, startServer } from "./server.ts";
@@ -38,9 +57,16 @@ export async function main(argv: readonly string[]): Promise<void> {
     .action((options: { config: string; json?: boolean }) => check(options.config, options.json === true));
   program
     .command("init")
-    .description("print a commented configuration to start from")
-    .action(() => {
-      process.stdout.write(initConfig());
+    .description("print a commented configuration to start from, and make the log's and the vault's key in this folder")
+    .option("--no-keys", "make no keys")
+    .action((options: { keys: boolean }) => init(options.keys));
+  program
+    .command("vkey")
+    .description("print the log's verifier key: what auditors check the log with")
+    .requiredOption("--config <file>", "the server's configuration (YAML)")
+    .action((options: { config: string }) => {
+      const { evidence } = loadConfig(options.config, world);
+      process.stdout.write(`${vkeyOf(evidence.origin, readFileSync(evidence.keyFile))}\n`);
     });
   try {
     await program.parseAsync(argv as string[]);
@@ -72,11 +98,59 @@ function check(file: string, json: boolean): void {
   process.exitCode = mistakes.length === 0 ? 0 : 78;
 }
 
+/** The configuration goes to standard output, everything else to standard error. A key that is there is never touched. */
+function init(keys: boolean): void {
+  process.stdout.write(initConfig());
+  if (!keys) return;
+  const made = [
+    ["log.key", formatLogKey(newLogKey())],
+    ["vault.key", newVaultKeyFile()],
+  ].flatMap(([path = "", content = ""]) => {
+    try {
+      writeFileSync(path, content, { flag: "wx", mode: 0o600 });
+      return [path];
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "EEXIST") return [];
+      throw new HoopishError("configuration", `${path} cannot be written here: ${(error as Error).message}`);
+    }
+  });
+  if (made.length > 0)
+    process.stderr.write(`hoopish-server: made ${made.join(" and ")}; keep copies away from this machine\n`);
+  else process.stderr.write("hoopish-server: log.key and vault.key are here already, and stay as they are\n");
+}
+
+const vkeyOf = (origin: string, pem: Buffer): string => ed25519Signer(origin, parseLogKey(pem)).vkey;
+
+/** The two key files. @throws HoopishError configuration when one was changed since the configuration was checked */
+function storeKeys({ origin, keyFile, vaultKeyFile }: Config["evidence"]): StoreKeys {
+  const vault = parseVaultKey(readFileSync(vaultKeyFile));
+  if (vault === undefined) throw new HoopishError("configuration", `${vaultKeyFile} holds no vault key`);
+  return { vault, log: { origin, privateKey: readFileSync(keyFile, "utf8") } };
+}
+
 async function start(file: string, json: boolean): Promise<void> {
   const config = loadConfig(file, world);
   const logger = pino({ level: config.logLevel, base: { program: "hoopish-server" } }, pino.destination(2));
   const report = (error: unknown): void => logger.error({ error: describe(error) }, "an error that no caller sees");
-  const store = await openSqliteStore({ path: config.store.path, replica: hostname() });
+  const keys = storeKeys(config.evidence);
+  const { vkey } = ed25519Signer(keys.log.origin, parseLogKey(keys.log.privateKey));
+  const anchors = createAnchors(config, {
+    now: Date.now,
+    consistency: (from, to) => store.tree.consistency(from, to),
+  });
+  const store: SqliteStore = await openSqliteStore({
+    path: config.store.path,
+    replica: hostname(),
+    keys,
+    beforeSigning: ({ size, root, consistency }) =>
+      refuseIfBehind(
+        anchors,
+        { origin: keys.log.origin, size, root: Buffer.from(root), verifiers: [parseVkey(vkey)], consistency },
+        { warn: (anchor, error) => logger.warn({ anchor, error: describe(error) }, "this anchor could not be asked") },
+      ),
+  });
+  const receipts = new ReceiptFile(join(dirname(config.store.path), "receipts"), Date.now);
+  const published = publishing(store, anchors, receipts, config, logger);
   const { calls, sessions } = store.recovered;
   if (calls + sessions > 0) logger.warn({ calls, sessions }, "ended in the log what a crash had left open");
   const server = await startServer(config, {
@@ -84,17 +158,45 @@ async function start(file: string, json: boolean): Promise<void> {
     actorOf,
     log: store.log,
     reader: store.reader,
+    tree: store.tree,
+    anchors: published,
+    receipts: () => receipts.newest(),
+    openSpool: fileSpools(dirname(config.store.path)),
     agents: store.agents,
     now: Date.now,
     report,
     version: VERSION,
   }).catch(async (error: unknown) => {
     await store.close();
+    await published.close();
     throw error;
   });
   if (json) process.stdout.write(`${JSON.stringify({ event: "listening", url: server.url })}\n`);
   logger.info({ url: server.url }, "listening");
-  stopOnSignal(server, store, logger);
+  stopOnSignal(server, { close: () => store.close().finally(() => published.close()) }, logger);
+}
+
+/** Every checkpoint that is signed goes to the anchors. */
+function publishing(
+  store: SqliteStore,
+  anchors: readonly Anchor[],
+  receipts: ReceiptFile,
+  config: Config,
+  logger: Logger,
+): Anchors {
+  const published = new Anchors(anchors, {
+    now: Date.now,
+    report: ({ anchor, error, consecutive }) =>
+      logger.warn({ anchor, consecutive, error: describe(error) }, "this anchor did not take a checkpoint"),
+    keep: (anchor, receipt) => receipts.keep(anchor, receipt),
+  });
+  const publish = ({ note, size, root }: SignedCheckpoint): void => {
+    const checkpoint = { origin: config.evidence.origin, size: BigInt(size), root: Buffer.from(root), extensions: [] };
+    published.publish(note, checkpoint);
+  };
+  store.tree.onSigned(publish);
+  publish(store.tree.newest());
+  return published;
 }
 
 function stopOnSignal(server: HoopishServer, store: { close(): Promise<void> }, logger: Logger): void {

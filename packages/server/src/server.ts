@@ -15,7 +15,10 @@ import { createConsole } from "./console/api.ts";
 import { authorizeAgent } from "./entry/agent-tunnel.ts";
 import { authorizeClient } from "./entry/client-tunnel.ts";
 import { Refusals } from "./entry/refusals.ts";
-import type { EvidenceLog, EvidenceReader } from "./evidence/port.ts";
+import type { Anchors } from "./evidence/anchors/anchors.ts";
+import type { BundlePorts } from "./evidence/bundle/export.ts";
+import type { EvidenceLog, EvidenceReader, LogTree } from "./evidence/port.ts";
+import type { OpenSpool } from "./evidence/spool.ts";
 import type { ActorOf, Identity } from "./identity/principal.ts";
 import { compilePolicy } from "./policy/policy.ts";
 import { createHttpEntry } from "./protocols/http/http-entry.ts";
@@ -28,6 +31,11 @@ export interface ServerPorts {
   readonly actorOf: ActorOf;
   readonly log: EvidenceLog;
   readonly reader: EvidenceReader;
+  readonly tree: LogTree;
+  readonly anchors: Pick<Anchors, "status">;
+  /** What the anchors gave back: the newest of each. */
+  readonly receipts: BundlePorts["receipts"];
+  readonly openSpool: OpenSpool;
   readonly agents: AgentStore;
   readonly now: () => number;
   /** Errors that nobody waits for. Never given a payload, a token or a match. */
@@ -76,8 +84,9 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
 
   const api = createConsole({
     ...ports,
-    discovery: discovery(config, ports.version),
+    discovery: discovery(config, ports.version, ports.tree),
     origin,
+    evidenceOrigin: config.evidence.origin,
     connections: config.connections,
     roles: config.roles,
     policy: () => policy,
@@ -154,9 +163,9 @@ function listen(listener: Server, config: Config): Promise<string> {
   });
 }
 
-function discovery(config: Config, version: string): Discovery {
+function discovery(config: Config, version: string, { origin, vkey }: LogTree): Discovery {
   const issuers = config.identity.issuers.flatMap(({ kind, issuer, clientId, audience, scopes, flows }) =>
     kind === "human" && clientId !== undefined ? [{ issuer, clientId, audience, scopes, flows }] : [],
   );
-  return { name: "hoopish", version, issuers, insecureStorage: config.identity.insecureStorage };
+  return { name: "hoopish", version, issuers, insecureStorage: config.identity.insecureStorage, log: { origin, vkey } };
 }

@@ -147,6 +147,30 @@ describe("what internal audit sees", () => {
     expect(csv.stdout.split("\n").filter((line) => line.includes("call_")).length).toBeGreaterThan(5);
   });
 
+  it("goes to a SIEM as OCSF events", async () => {
+    const { code, stdout } = await world.cli("audit", ["audit", "export", "--since", "1h", "--format", "ocsf"]);
+    expect(code).toBe(0);
+    const events = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as OcsfEvent);
+    for (const { type_uid, class_uid, activity_id } of events) expect(type_uid).toBe(class_uid * 100 + activity_id);
+    const chats = events.filter(({ class_uid, api }) => class_uid === 6003 && api?.operation === "chat");
+    expect(chats.length).toBeGreaterThan(2);
+    for (const chat of chats) {
+      expect(chat).toMatchObject({
+        activity_name: "Inference",
+        action_id: 1,
+        status_id: 1,
+        http_response: { code: 200 },
+      });
+      expect(chat).toMatchObject({ actor: { user: { name: "scientist@bank.example" } } });
+      expect(chat.metadata).toMatchObject({ version: "1.8.0", log_name: "gateway.bank.example/hoopish" });
+    }
+    // Started, signed in, opened a session: the whole log, not the calls alone.
+    for (const type of [600203, 300201, 300301, 300406]) expect(events.map(({ type_uid }) => type_uid)).toContain(type);
+  });
+
   it("is not for everybody, and auditors cannot connect", async () => {
     expect((await world.cli("scientist", ["audit", "export", "--since", "1h"])).code).toBe(5);
     const own = await world.cli("scientist", ["audit", "list", "--since", "1h", "--json"]);
@@ -180,6 +204,14 @@ describe("the model's credential", () => {
     expect(everything.some(({ text }) => text.includes("applicant 42"))).toBe(true);
   });
 });
+
+interface OcsfEvent {
+  readonly class_uid: number;
+  readonly activity_id: number;
+  readonly type_uid: number;
+  readonly api?: { readonly operation: string };
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
 
 function filesBelow(dir: string): string[] {
   return readdirSync(dir, { recursive: true, encoding: "utf8" })

@@ -1,7 +1,9 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Idp, type ModelServer, startIdp, startModelServer } from "@hoopish/fixtures";
+import { ed25519Signer, formatLogKey, newLogKey, parseLogKey } from "@hoopish/protocol";
 import { freePort } from "./free-port.ts";
 import { type Ended, type Program, type ProgramOptions, run } from "./program.ts";
 
@@ -84,6 +86,7 @@ export class World {
   /** Writes the configuration and starts the server; again after a stop or a kill. */
   async startServer(): Promise<Program> {
     writeFileSync(this.path("server.yaml"), this.#serverYaml());
+    this.#makeKeys();
     this.server = this.keep(run("hoopish-server", ["start", "--config", this.path("server.yaml"), "--json"]));
     await this.server.event(({ event }) => event === "listening");
     return this.server;
@@ -177,6 +180,19 @@ export class World {
     target: ${this.modelUrl}
     credential: { header: Authorization, value: "Bearer \${env:MODEL_CREDENTIAL}" }`;
     return `server: ws://127.0.0.1:${this.serverPort}\nname: ${name}\nkeyFile: ${name}.key\nconnections:${["chat", "credit", "raw", "small"].map(connection).join("")}\n`;
+  }
+
+  /** As `hoopish-server init` makes them; once. */
+  #makeKeys(): void {
+    if (existsSync(this.path("log.key"))) return;
+    writeFileSync(this.path("log.key"), formatLogKey(newLogKey()), { mode: 0o600 });
+    writeFileSync(this.path("vault.key"), `${randomBytes(32).toString("base64")}\n`, { mode: 0o600 });
+  }
+
+  /** What auditors are given to check the log with. */
+  get vkey(): string {
+    const key = parseLogKey(readFileSync(this.path("log.key")));
+    return ed25519Signer("gateway.bank.example/hoopish", key).vkey;
   }
 
   #serverYaml(): string {

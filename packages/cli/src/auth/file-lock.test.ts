@@ -45,7 +45,7 @@ it("waits for a live holder, and for one on another machine until its lock is ol
   const options = { ...lockIn(dir), waitMs: 100 };
   await expect(withFileLock(options, async () => {})).rejects.toMatchObject({ hint: expect.stringContaining(path) });
   writeFileSync(path, JSON.stringify({ ...DEAD, host: "another" }));
-  await expect(withFileLock(options, async () => {})).rejects.toThrow("holds the sign-in lock");
+  await expect(withFileLock(options, async () => {})).rejects.toThrow("holds a lock");
   utimesSync(path, new Date(), new Date(Date.now() - 31_000));
   expect(await withFileLock(options, async () => "mine")).toBe("mine");
 });

@@ -46,7 +46,7 @@ async function acquire(options: LockOptions, mine: Holder): Promise<void> {
     if (await createExclusive(path, mine)) return;
     if (await replaceStale(path, mine, staleMs)) return;
     if (performance.now() > giveUpAt) {
-      throw new HoopishError("internal", "another hoopish command holds the sign-in lock for too long", {
+      throw new HoopishError("internal", "another hoopish command holds a lock for too long", {
         hint: `end it, or remove ${path}`,
       });
     }

@@ -4,7 +4,7 @@ import type { Http } from "../http/http.ts";
 import { networkError } from "../http/network-error.ts";
 import { isLoopbackHost } from "./server-url.ts";
 import type { StoredTokens } from "./tokens.ts";
-import { jwtTimes } from "./tokens.ts";
+import { endOfLifeMs } from "./tokens.ts";
 
 export type Issuer = oidc.Configuration;
 
@@ -58,25 +58,26 @@ function refusalWords(code: string, description: string | undefined): string {
   return description === undefined ? words : `${words}: ${description.slice(0, 200)}`;
 }
 
-/** The part of a token response that is kept. `before`: the tokens that were refreshed. */
+/**
+ * The part of a token response that is kept.
+ * @param askedAtMs when the request for it was sent, Unix milliseconds: an answer that took long is as old as that
+ * @param of the tokens that were refreshed, or where a first sign-in belongs
+ */
 export function toStoredTokens(
   response: oidc.TokenEndpointResponse,
-  nowMs: number,
+  askedAtMs: number,
   of: Pick<StoredTokens, "server" | "issuer" | "clientId"> & Partial<StoredTokens>,
 ): StoredTokens {
   // Without rotation a refresh gives no new refresh token, and the old one stays good (RFC 6749 §6).
   const refreshToken = response.refresh_token ?? of.refreshToken;
-  const expiresAtMs =
-    response.expires_in === undefined
-      ? jwtTimes(response.access_token).expiresAtMs
-      : nowMs + response.expires_in * 1000;
+  const expiresAtMs = endOfLifeMs(response.access_token, response.expires_in, askedAtMs);
   return {
     v: 1,
     server: of.server,
     issuer: of.issuer,
     clientId: of.clientId,
     accessToken: response.access_token,
-    issuedAtMs: nowMs,
+    issuedAtMs: askedAtMs,
     ...(refreshToken !== undefined && { refreshToken }),
     ...(expiresAtMs !== undefined && { expiresAtMs }),
   };

@@ -1,16 +1,17 @@
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { CLI_CLIENT_ID, type Idp, startIdp } from "@hoopish/fixtures";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { createHttp } from "../http/http.ts";
+import { createHttp, type Http } from "../http/http.ts";
 import { outcome, spawnSource } from "../testing/process.ts";
 import { tempDir } from "../testing/world.ts";
 import { signInWithDevice } from "./device-flow.ts";
 import { createFileVault } from "./file-vault.ts";
 import { discoverIssuer, toStoredTokens } from "./issuer.ts";
 import { freshTokens, type RefreshPorts } from "./refresh.ts";
-import { renewAtMs, type StoredTokens } from "./tokens.ts";
+import { jwtTimes, renewAtMs, type StoredTokens } from "./tokens.ts";
 
 const SERVER = "https://gateway.bank.example";
 const uid = process.getuid?.();
@@ -106,9 +107,25 @@ it("leaves no lock behind", async () => {
   expect(() => readFileSync(join(configDir, "sign-in.lock"))).toThrow("ENOENT");
 });
 
-it("renews a minute before the end, and short-lived tokens when a fifth is left", () => {
+it("never believes that a token lives longer than it says itself, however long the issuer's answer took", async () => {
+  await signIn(101_000);
+  const { fetch } = await ports.http();
+  const late: Http = {
+    ...(await ports.http()),
+    fetch: async (...asked: Parameters<Http["fetch"]>) => {
+      const answer = await fetch(...asked);
+      await sleep(1_500);
+      return answer;
+    },
+  };
+  const { tokens } = await freshTokens({ ...ports, http: async () => late });
+  expect(tokens.expiresAtMs).toBeLessThanOrEqual(jwtTimes(tokens.accessToken).expiresAtMs ?? 0);
+  expect(tokens.expiresAtMs).toBeGreaterThan(Date.now() + 95_000);
+});
+
+it("renews a minute before the end, and short-lived tokens when a third is left", () => {
   expect(renewAtMs({ issuedAtMs: 0, expiresAtMs: 3_600_000 })).toBe(3_540_000);
-  expect(renewAtMs({ issuedAtMs: 0, expiresAtMs: 100_000 })).toBe(80_000);
+  expect(renewAtMs({ issuedAtMs: 0, expiresAtMs: 90_000 })).toBe(60_000);
   expect(renewAtMs({ expiresAtMs: 100_000 })).toBe(40_000);
   expect(renewAtMs({})).toBe(Number.POSITIVE_INFINITY);
 });

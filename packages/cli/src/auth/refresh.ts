@@ -78,7 +78,8 @@ async function tryExchange(
   let next: StoredTokens;
   try {
     const issuer = await discoverIssuer(await ports.http(), tokens.issuer, tokens.clientId);
-    next = toStoredTokens(await refreshTokenGrant(issuer, tokens.refreshToken), ports.now(), tokens);
+    const askedAtMs = ports.now();
+    next = toStoredTokens(await refreshTokenGrant(issuer, tokens.refreshToken), askedAtMs, tokens);
   } catch (error) {
     const known = issuerError(error, tokens.issuer);
     return known.code === "unauthenticated" ? ended("the identity provider does not renew it") : known;

@@ -55,13 +55,24 @@ export function jwtTimes(token: string): TokenTimes {
   }
 }
 
+/**
+ * When a token that an issuer has just given ends, Unix milliseconds of this machine's clock; undefined: nobody says.
+ * `expires_in` counts from when the issuer made the token (RFC 6749 §5.1), which was after it was asked, and a JWT's `exp`
+ * is the whole second below: the token may end a second before the sum. A server ends sessions at `exp`, not at the sum.
+ * @param askedAtMs when the request for the token was sent, at the latest
+ */
+export function endOfLifeMs(accessToken: string, expiresIn: number | undefined, askedAtMs: number): number | undefined {
+  if (expiresIn === undefined) return jwtTimes(accessToken).expiresAtMs;
+  return askedAtMs + Math.max(0, expiresIn - 1) * 1000;
+}
+
 const RENEW_BEFORE_MS = 60_000;
 
 /**
- * When a token should be exchanged: a minute before it ends, or, for one that lives shorter than five minutes, when a
- * fifth of its life is left (otherwise a token of one minute would be exchanged at every command). Infinity: never.
+ * When a token should be exchanged: a minute before it ends, or, for one that lives shorter than three minutes, when a
+ * third of its life is left (otherwise a token of one minute would be exchanged at every command). Infinity: never.
  */
 export function renewAtMs({ issuedAtMs, expiresAtMs = Number.POSITIVE_INFINITY }: TokenTimes): number {
   const lifetimeMs = issuedAtMs === undefined ? Number.POSITIVE_INFINITY : expiresAtMs - issuedAtMs;
-  return expiresAtMs - Math.min(RENEW_BEFORE_MS, Math.max(0, lifetimeMs / 5));
+  return expiresAtMs - Math.min(RENEW_BEFORE_MS, Math.max(0, lifetimeMs / 3));
 }

@@ -3,6 +3,7 @@ import { Transform, type Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { HoopishError } from "@hoopish/protocol";
 import type { Context } from "../context.ts";
+import { observeCheckpoint } from "../evidence/observe.ts";
 import { networkError } from "../http/network-error.ts";
 import { formatBytes } from "../terminal/units.ts";
 import { apiTime } from "./audit-list.ts";
@@ -10,7 +11,7 @@ import { apiTime } from "./audit-list.ts";
 export interface AuditExportOptions {
   readonly since: string;
   readonly until?: string;
-  readonly format: "jsonl" | "csv";
+  readonly format: "jsonl" | "csv" | "ocsf";
   readonly payloads?: boolean;
   /** A file, or `-` for stdout. */
   readonly output: string;
@@ -38,8 +39,10 @@ export async function auditExport(context: Context, options: AuditExportOptions)
   if (!toStdout && !options.force && (await exists(options.output))) {
     throw new HoopishError("conflict", `${options.output} is already there`, { hint: "another name, or --force" });
   }
+  const api = await context.api();
+  await observeCheckpoint(context, api);
   const fetch = async (to: Writable, end: boolean): Promise<Counted> => {
-    const { body } = await (await context.api()).stream("/api/v1/audit/export", query);
+    const { body } = await api.stream("/api/v1/audit/export", query);
     const counter = new Counter();
     try {
       // pipeline waits for the slower side, and fails when the server breaks off before the end of its stream.

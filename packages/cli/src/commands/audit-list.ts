@@ -1,5 +1,6 @@
 import { type CallView, callListSchema, parseTimeMs } from "@hoopish/protocol";
 import type { Context } from "../context.ts";
+import { observeCheckpoint } from "../evidence/observe.ts";
 import type { Style } from "../terminal/style.ts";
 import { type Cell, table } from "../terminal/table.ts";
 import { formatBytes, formatTime } from "../terminal/units.ts";
@@ -19,7 +20,9 @@ export interface AuditListOptions {
 export async function auditList(context: Context, options: AuditListOptions): Promise<void> {
   const { since, until, ...rest } = options;
   const query = { ...rest, since: apiTime(since, context), until: apiTime(until, context) };
-  const list = await (await context.api()).get("/api/v1/audit/calls", callListSchema, query);
+  const api = await context.api();
+  await observeCheckpoint(context, api);
+  const list = await api.get("/api/v1/audit/calls", callListSchema, query);
   context.output.show(list, (safe, style) => [
     ...table(
       ["TIME", "CALL", "USER", "CONNECTION", "VERDICT", "STATUS", "MS", "BYTES", "KIND", "REQUEST"],

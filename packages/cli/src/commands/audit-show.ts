@@ -1,6 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { type CallStory, callStorySchema, HoopishError, isCallId } from "@hoopish/protocol";
 import type { Context } from "../context.ts";
+import { observeCheckpoint } from "../evidence/observe.ts";
 import type { ApiClient } from "../http/api-client.ts";
 import { safeText } from "../terminal/safe-text.ts";
 import type { Style } from "../terminal/style.ts";
@@ -31,6 +32,7 @@ export async function auditShow(context: Context, id: string, options: AuditShow
     });
   }
   const api = await context.api();
+  await observeCheckpoint(context, api);
   const story = await api.get(`/api/v1/audit/calls/${id}`, callStorySchema);
   const bodies: Body[] = [];
   for (const payload of story.payloads) bodies.push(await fetchBody(api, id, payload, options.maxBytes));

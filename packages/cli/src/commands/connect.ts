@@ -10,6 +10,7 @@ import { keepSignedIn } from "../connect/renewal.ts";
 import { createReporter } from "../connect/reporter.ts";
 import { childEnv, endpointEnv } from "../connect/usage.ts";
 import type { Context } from "../context.ts";
+import { observeCheckpoint } from "../evidence/observe.ts";
 
 export interface ConnectOptions {
   readonly port?: number;
@@ -29,6 +30,8 @@ export async function connect(
   checkCommandLine(names, options);
   const server = await context.server();
   const tokens = await context.tokens();
+  // No session with a server whose log was cut or rewritten: nothing of it would stay on the record.
+  await observeCheckpoint(context, await context.api());
   const ports = choosePorts(names, options.port, server, await context.settings());
   // Doors first: a port that is taken is told before any session stands in the bank's records.
   const doors = await openDoors(names, ports);

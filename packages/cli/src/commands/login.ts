@@ -37,6 +37,7 @@ export async function login(context: Context, options: LoginOptions): Promise<vo
 
   const issuer = await discoverIssuer(http, chosen.issuer, chosen.clientId);
   const response = await signIn(context, issuer, chosen, flow, options);
+  // Asked a moment ago, by the flow's last request: the times of a first sign-in need not be better than that.
   const tokens = toStoredTokens(response, context.world.now(), {
     server,
     issuer: issuer.serverMetadata().issuer,

@@ -27,6 +27,11 @@ export class ApiClient {
     return this.#document(await this.#request(withQuery(path, query), {}), schema);
   }
 
+  /** A document that is not JSON, such as a signed note. */
+  async text(path: string): Promise<string> {
+    return this.#text(await this.#request(path, { headers: { accept: "text/plain" } }));
+  }
+
   async post<T>(path: string, body: object, schema: ZodType<T>): Promise<T> {
     const headers = { "content-type": "application/json" };
     return this.#document(await this.#request(path, { method: "POST", body: JSON.stringify(body), headers }), schema);

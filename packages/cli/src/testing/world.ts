@@ -68,6 +68,8 @@ export interface TestWorldOptions {
   readonly configDir?: string;
   readonly tty?: boolean;
   readonly now?: () => number;
+  /** Standard input is a terminal with somebody at its keys. */
+  readonly keys?: World["stdin"]["key"];
   readonly stdout?: OutputStream;
 }
 
@@ -89,7 +91,7 @@ export function createWorld(options: TestWorldOptions = {}): TestWorld {
     home: configDir,
     host: hostname(),
     uid: process.getuid?.(),
-    stdin: { isTTY: false },
+    stdin: { isTTY: options.keys !== undefined, key: options.keys ?? (() => Promise.reject(new Error("no terminal"))) },
     stdout: (options.stdout ?? new Capture(options.tty)) as Capture,
     stderr: new Capture(options.tty),
     now: options.now ?? Date.now,

@@ -3,27 +3,17 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { reasonOf } from "../testing/reason.ts";
 import { sharedData } from "../testing/shared-data.ts";
 import { treeOf } from "../testing/tree.ts";
 import { formatCheckpoint, openCheckpoint, parseCheckpoint, treeSizeOf } from "./checkpoint.ts";
 import { EMPTY_ROOT, Frontier, leafHash } from "./merkle.ts";
 import { openNote, signNote } from "./note.ts";
-import { NoteError } from "./note-error.ts";
 import { ed25519Signer } from "./note-key.ts";
 import { verifyInclusion } from "./proofs.ts";
 import { parseVkey } from "./vkey.ts";
 
 const root = EMPTY_ROOT.toString("base64");
-
-function reasonOf(work: () => unknown): string {
-  try {
-    work();
-  } catch (error) {
-    if (error instanceof NoteError) return error.reason;
-    throw error;
-  }
-  return "taken";
-}
 
 describe("a checkpoint", () => {
   test("comes back as it was written", () => {

@@ -1,7 +1,15 @@
 import { type OpenedNote, openNote } from "./note.ts";
-import { malformed, NoteError } from "./note-error.ts";
+import { malformed } from "./note-error.ts";
 import type { NoteVerifier } from "./note-key.ts";
-import { decodeDecimal, decodeHash, encodeDecimal, encodeHash, isCleanText, readText } from "./note-text.ts";
+import {
+  decodeDecimal,
+  decodeHash,
+  encodeDecimal,
+  encodeHash,
+  isCleanText,
+  readText,
+  safeNumber,
+} from "./note-text.ts";
 
 /** What a log says of itself in a signed note (C2SP tlog-checkpoint): so many leaves, and this root over them. */
 export interface Checkpoint {
@@ -50,7 +58,6 @@ export function openCheckpoint(note: string | Uint8Array, verifiers: readonly No
 }
 
 /** The size as the tree's functions take it. @throws NoteError too_large beyond 2^53−1, which no real log reaches */
-export function treeSizeOf({ size }: Pick<Checkpoint, "size">): number {
-  if (size > BigInt(Number.MAX_SAFE_INTEGER)) throw new NoteError("too_large", "a tree beyond 2^53−1 leaves");
-  return Number(size);
+export function treeSizeOf(checkpoint: Pick<Checkpoint, "size">): number {
+  return safeNumber(checkpoint.size);
 }

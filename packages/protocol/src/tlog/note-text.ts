@@ -1,5 +1,6 @@
 import { HASH_BYTES } from "./digest.ts";
 import { malformed, NoteError } from "./note-error.ts";
+import { MAX_PROOF_HASHES } from "./proofs.ts";
 
 /** Bytes of the largest note, proof or request that is read. */
 export const MAX_NOTE_BYTES = 1_000_000;
@@ -68,4 +69,45 @@ export function decodeDecimal(text: string): bigint {
 export function encodeDecimal(value: bigint): string {
   if (value < 0n || value > MAX_UINT64) throw malformed("not a number from 0 to 2^64−1");
   return String(value);
+}
+
+/** What stands before a checkpoint in a proof or a request: lines up to the first blank one. @throws NoteError malformed */
+export function splitHead(text: string): { readonly head: readonly string[]; readonly checkpoint: string } {
+  const blank = text.indexOf("\n\n");
+  if (blank === -1) throw malformed("a checkpoint follows after an empty line");
+  return { head: text.slice(0, blank).split("\n"), checkpoint: text.slice(blank + 2) };
+}
+
+/** `<word> <decimal>` @throws NoteError malformed, too_large beyond 2^53−1 */
+export function decodeCount(line: string | undefined, word: string): number {
+  if (line === undefined || !line.startsWith(`${word} `)) throw malformed(`a line "${word} <number>" is missing`);
+  return safeNumber(decodeDecimal(line.slice(word.length + 1)));
+}
+
+/** @throws NoteError too_large beyond 2^53−1, which no real log reaches */
+export function safeNumber(value: bigint): number {
+  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw new NoteError("too_large", "a tree beyond 2^53−1 leaves");
+  return Number(value);
+}
+
+/** @throws NoteError malformed unless an integer from 0 to 2^53−1 */
+export function encodeCount(value: number): string {
+  if (!Number.isSafeInteger(value) || value < 0) throw malformed("not an integer from 0 to 2^53−1");
+  return String(value);
+}
+
+/** @throws NoteError malformed, too_large */
+export function decodeProof(lines: readonly string[]): Buffer[] {
+  requireProofLength(lines.length);
+  return lines.map(decodeHash);
+}
+
+/** @throws NoteError malformed, too_large */
+export function encodeProof(proof: readonly Uint8Array[]): string[] {
+  requireProofLength(proof.length);
+  return proof.map(encodeHash);
+}
+
+function requireProofLength(hashes: number): void {
+  if (hashes > MAX_PROOF_HASHES) throw new NoteError("too_large", `a proof has at most ${MAX_PROOF_HASHES} hashes`);
 }

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { openssl } from "../testing/openssl.ts";
+import { reasonOf } from "../testing/reason.ts";
 import { addSignatures, MAX_NOTE_SIGNATURES, openNote, signatureLine, signNote } from "./note.ts";
-import { NoteError } from "./note-error.ts";
 import { ed25519Signer, formatLogKey, newLogKey, parseLogKey } from "./note-key.ts";
 import { parseVkey } from "./vkey.ts";
 
@@ -14,16 +14,6 @@ const namesake = ed25519Signer(signer.name, newLogKey());
 const [verifier, otherVerifier] = [parseVkey(signer.vkey), parseVkey(other.vkey)];
 const text = "log.example/main\n1\nAAAA\n";
 const note = signNote(text, [signer]);
-
-function reasonOf(work: () => unknown): string {
-  try {
-    work();
-  } catch (error) {
-    if (error instanceof NoteError) return error.reason;
-    throw error;
-  }
-  return "taken";
-}
 
 const opened = (from: string | Uint8Array, ...keys: (typeof verifier)[]): string =>
   reasonOf(() => openNote(from, keys.length > 0 ? keys : [verifier]));

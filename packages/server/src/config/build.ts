@@ -1,18 +1,24 @@
-import { resolve } from "node:path";
-import type { Config, ConnectionConfig, IssuerConfig } from "./config.ts";
-import type { ConfigFile, ConnectionFile, IssuerFile } from "./config-file.ts";
+import { dirname, join, resolve } from "node:path";
+import type { AnchorConfig, Config, ConnectionConfig, IssuerConfig } from "./config.ts";
+import type { AnchorFile, ConfigFile, ConnectionFile, IssuerFile } from "./config-file.ts";
 import { parseHttpUrl, parseListen } from "./endpoints.ts";
 
 /** A file that passed every check → the configuration that the server runs with; relative paths start at `folder`. */
 export function buildConfig(file: ConfigFile, folder: string): Config {
   const { tls } = file;
+  const storePath = resolve(folder, file.store.slice("sqlite:".length));
   return {
     listen: certain(parseListen(file.listen)),
     publicUrl: certain(parseHttpUrl(file.publicUrl)).origin,
     tls: tls && { certFile: resolve(folder, tls.certFile), keyFile: resolve(folder, tls.keyFile) },
     trustProxy: file.trustProxy,
-    store: { kind: "sqlite", path: resolve(folder, file.store.slice("sqlite:".length)) },
-    evidence: { origin: file.evidence.origin },
+    store: { kind: "sqlite", path: storePath },
+    evidence: {
+      origin: file.evidence.origin,
+      keyFile: resolve(folder, file.evidence.keyFile),
+      vaultKeyFile: resolve(folder, file.evidence.vaultKeyFile),
+      anchors: file.evidence.anchors?.map((anchor) => buildAnchor(anchor, folder)) ?? [defaultAnchor(storePath)],
+    },
     identity: {
       issuers: file.identity.issuers.map(buildIssuer),
       clockToleranceSeconds: file.identity.clockTolerance / 1_000,
@@ -24,6 +30,22 @@ export function buildConfig(file: ConfigFile, folder: string): Config {
     drainMs: file.drain,
     logLevel: file.logLevel,
   };
+}
+
+/** Beside the store: it shows a store that was put back from a backup, where nobody put it back as well. */
+function defaultAnchor(storePath: string): AnchorConfig {
+  return { kind: "file", folder: join(dirname(storePath), "anchors"), required: false };
+}
+
+function buildAnchor({ file, witness, timestamp, required }: AnchorFile, folder: string): AnchorConfig {
+  if (witness !== undefined) {
+    return { kind: "witness", url: witness.url, vkey: witness.vkey, everyMs: witness.every, required };
+  }
+  if (timestamp !== undefined) {
+    const { url, caFile, every } = timestamp;
+    return { kind: "timestamp", url, caFile: resolve(folder, caFile), everyMs: every, required };
+  }
+  return { kind: "file", folder: resolve(folder, certain(file)), required };
 }
 
 /** `offline_access` asks for the refresh token without which a sign-in ends with the first access token. */

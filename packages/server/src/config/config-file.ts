@@ -7,7 +7,12 @@ export interface ConfigFile {
   readonly tls?: { readonly certFile: string; readonly keyFile: string };
   readonly trustProxy: boolean;
   readonly store: string;
-  readonly evidence: { readonly origin: string };
+  readonly evidence: {
+    readonly origin: string;
+    readonly keyFile: string;
+    readonly vaultKeyFile: string;
+    readonly anchors?: readonly AnchorFile[];
+  };
   readonly identity: {
     readonly issuers: readonly IssuerFile[];
     readonly clockTolerance: number;
@@ -18,6 +23,14 @@ export interface ConfigFile {
   readonly rules: readonly RuleFile[];
   readonly drain: number;
   readonly logLevel: "debug" | "info" | "warn" | "error";
+}
+
+/** Exactly one of `file`, `witness` and `timestamp`: anchor-checks.ts. */
+export interface AnchorFile {
+  readonly file?: string;
+  readonly witness?: { readonly url: string; readonly vkey: string; readonly every: number };
+  readonly timestamp?: { readonly url: string; readonly caFile: string; readonly every: number };
+  readonly required: boolean;
 }
 
 export interface IssuerFile {

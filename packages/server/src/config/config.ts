@@ -9,7 +9,16 @@ export interface Config {
   /** TLS ends at a proxy in front. */
   readonly trustProxy: boolean;
   readonly store: { readonly kind: "sqlite"; readonly path: string };
-  readonly evidence: { readonly origin: string };
+  readonly evidence: {
+    /** The log's name. */
+    readonly origin: string;
+    /** Ed25519, PKCS#8 PEM: signs the log. */
+    readonly keyFile: string;
+    /** 32 bytes, base64: seals the payloads. */
+    readonly vaultKeyFile: string;
+    /** At least one. */
+    readonly anchors: readonly AnchorConfig[];
+  };
   readonly identity: {
     readonly issuers: readonly IssuerConfig[];
     /** Clocks of the identity provider and this machine may differ by so much. */
@@ -22,6 +31,27 @@ export interface Config {
   readonly drainMs: number;
   readonly logLevel: "debug" | "info" | "warn" | "error";
 }
+
+/** A place outside the store to which signed checkpoints go. Without a required one the server does not start. */
+export type AnchorConfig =
+  | { readonly kind: "file"; readonly folder: string; readonly required: boolean }
+  | {
+      readonly kind: "witness";
+      /** Prefix of its addresses (C2SP tlog-witness). */
+      readonly url: string;
+      /** Its verifier key, type 0x04. */
+      readonly vkey: string;
+      readonly everyMs: number;
+      readonly required: boolean;
+    }
+  | {
+      readonly kind: "timestamp";
+      readonly url: string;
+      /** PEM: the authorities that are trusted for it, and no others. */
+      readonly caFile: string;
+      readonly everyMs: number;
+      readonly required: boolean;
+    };
 
 export interface IssuerConfig {
   readonly issuer: string;

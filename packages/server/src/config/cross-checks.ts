@@ -1,3 +1,4 @@
+import { checkAnchors } from "./anchor-checks.ts";
 import { isLoopback, isPrivateTransport, parseHttpUrl, parseListen } from "./endpoints.ts";
 import { checkIssuers, knownPrincipals } from "./issuer-checks.ts";
 import { type Finding, type Path, printable } from "./mistake.ts";
@@ -13,6 +14,7 @@ export function crossCheck(tree: Tree): Finding[] {
   const view = new View(tree);
   return [
     ...checkTransport(view),
+    ...checkAnchors(view),
     ...checkIssuers(view),
     ...checkRoles(view),
     ...checkDuplicates(view, "connections", "connection"),

@@ -3,11 +3,17 @@ import { HoopishError } from "@hoopish/protocol";
 import { describe, expect, it } from "vitest";
 import { initConfig } from "./init.ts";
 import { checkConfigBytes } from "./load.ts";
+import { CA_PEM, LOG_KEY, VAULT_KEY } from "./testing/sample.ts";
 
+/** Where `hoopish-server init` has made the two keys, and nothing else is. */
+const keyFile = (path: string): Buffer | undefined =>
+  path.endsWith("/log.key") ? Buffer.from(LOG_KEY) : path.endsWith("/vault.key") ? Buffer.from(VAULT_KEY) : undefined;
 const world = {
   env: {},
-  readFile: () => {
-    throw new Error("init names no file that must be there");
+  readFile: (path: string) => {
+    const key = keyFile(path);
+    if (key === undefined) throw new Error("init names no other file that must be there");
+    return key;
   },
 };
 
@@ -31,13 +37,22 @@ describe("initConfig", () => {
     const text = initConfig({ publicUrl: "https://gateway.bank.example" })
       .replace(/^trustProxy: true$/m, "")
       .replace(/# (tls: )/, "$1")
-      .replace(/^( +)# (algorithms:|jwksUri:|- issuer:| {2}kind:| {2}audience:| {2}clients:| {2}claims:)/gm, "$1$2");
-    const readable = { env: {}, readFile: () => Buffer.from("pem") };
+      .replace(
+        /^( +)# (- file:|- witness:|- timestamp:| {2}required:|algorithms:|jwksUri:|- issuer:| {2}kind:| {2}audience:| {2}clients:| {2}claims:)/gm,
+        "$1$2",
+      );
+    const readable = { env: {}, readFile: (path: string) => keyFile(path) ?? Buffer.from(CA_PEM) };
     const check = checkConfigBytes(Buffer.from(text), "config.yaml", readable);
     expect(check).toHaveProperty("config");
     expect("config" in check && check.config.identity.issuers.map((issuer) => issuer.kind)).toEqual([
       "human",
       "service",
+    ]);
+    expect("config" in check && check.config.evidence.anchors.map(({ kind, required }) => [kind, required])).toEqual([
+      ["file", false],
+      ["file", true],
+      ["witness", false],
+      ["timestamp", false],
     ]);
   });
 

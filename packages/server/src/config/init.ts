@@ -44,6 +44,22 @@ store: sqlite:./data/hoopish.db
 evidence:
   # The log's name in everything that it signs. Choose it once.
   origin: ${scalar(`${host}/hoopish`)}
+  # \`hoopish-server init\` made both. log.key signs the log: give its public half (init printed it; \`hoopish-server vkey\`
+  # prints it again) to the auditors. vault.key seals the payloads: without it nobody reads them again. Keep copies of both
+  # away from this machine.
+  keyFile: log.key
+  vaultKeyFile: vault.key
+  # Where the log's signed checkpoints go as well, so that a store that was put back from a backup, or written anew, is
+  # noticed: at the start against what an anchor has seen, and by an examiner. Without this line: a folder \`anchors\`
+  # beside the store, which whoever changes the store can change too. Another disk or another machine is better, and a
+  # witness that somebody else runs (\`hoopish witness\`, by internal audit) or an RFC 3161 authority is better still.
+  # \`required: true\` on an anchor: no start without having read it.
+  anchors:
+    - file: ./data/anchors
+    # - file: /mnt/audit/hoopish
+    #   required: true
+    # - witness: { url: "https://witness.bank.example", vkey: "bank.example/audit+a7963cb4+BGGZYxxIHdPkhKZzzsHk9Ix3Kvo4ApqHt1hOh5nfTiEs", every: 1m }
+    # - timestamp: { url: "http://timestamp.bank.example", caFile: timestamp-ca.pem, every: 1h }
 
 identity:
   # Clocks of the identity provider and this machine may differ by so much.

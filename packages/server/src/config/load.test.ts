@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { checkConfig, checkConfigBytes, loadConfig } from "./load.ts";
-import { changed, mistakes, SAMPLE, TLS, worldOf } from "./testing/sample.ts";
+import { CA_PEM, changed, mistakes, SAMPLE, TLS, WITNESS_VKEY, worldOf } from "./testing/sample.ts";
 
 describe("the sample of the contract", () => {
   it("becomes a configuration with defaults, units and absolute paths", () => {
@@ -11,7 +11,12 @@ describe("the sample of the contract", () => {
       tls: { certFile: "/etc/h/server.crt", keyFile: "/etc/h/server.key" },
       trustProxy: false,
       store: { kind: "sqlite", path: "/etc/h/data/hoopish.db" },
-      evidence: { origin: "gateway.bank.example/hoopish" },
+      evidence: {
+        origin: "gateway.bank.example/hoopish",
+        keyFile: "/etc/h/log.key",
+        vaultKeyFile: "/etc/h/vault.key",
+        anchors: [{ kind: "file", folder: "/etc/h/data/anchors", required: false }],
+      },
       identity: {
         clockToleranceSeconds: 30,
         insecureStorage: false,
@@ -86,6 +91,24 @@ describe("the sample of the contract", () => {
     ["flow style throughout (JSON is YAML)", SAMPLE.replace(/^roles: .*$/m, 'roles: {"admin": ["platform-admins"]}')],
   ])("reads the same with %s", (_what, text) => {
     expect(mistakes(text)).toEqual([]);
+  });
+
+  it("takes anchors of each kind, with their pace", () => {
+    const anchors = `anchors: [{ file: ../audit, required: true }, { witness: { url: "https://w.bank.example/hoopish", vkey: "${WITNESS_VKEY}" } }, { timestamp: { url: "http://t.example/tsa", caFile: ca.pem, every: 1h }, required: "true" }]`;
+    const text = changed("gateway.bank.example/hoopish }", `gateway.bank.example/hoopish, ${anchors} }`);
+    const world = worldOf({ ...TLS, "/etc/h/ca.pem": CA_PEM });
+    const check = checkConfigBytes(Buffer.from(text), "/etc/h/config.yaml", world);
+    expect("config" in check && check.config.evidence.anchors).toEqual([
+      { kind: "file", folder: "/etc/audit", required: true },
+      {
+        kind: "witness",
+        url: "https://w.bank.example/hoopish",
+        vkey: WITNESS_VKEY,
+        everyMs: 60_000,
+        required: false,
+      },
+      { kind: "timestamp", url: "http://t.example/tsa", caFile: "/etc/h/ca.pem", everyMs: 3_600_000, required: true },
+    ]);
   });
 
   it("fills in the limits that are left out", () => {

@@ -1,10 +1,12 @@
 import { dirname, resolve } from "node:path";
+import { holdsAuthorities } from "./anchor-keys.ts";
 import { buildConfig } from "./build.ts";
 import type { Config } from "./config.ts";
 import { crossCheck } from "./cross-checks.ts";
 import { parseYaml } from "./document.ts";
 import { checkShape } from "./explain.ts";
-import { type ConfigMistake, configurationError, type Finding, inOrder, pathText } from "./mistake.ts";
+import { isLogKey, isVaultKey, LOG_KEY_ERROR, VAULT_KEY_ERROR } from "./key-files.ts";
+import { type ConfigMistake, configurationError, type Finding, inOrder, type Path, pathText } from "./mistake.ts";
 import { type ConfigWorld, reasonOf, substitute } from "./substitute.ts";
 import { decodeText } from "./text.ts";
 import { readTree, type Tree } from "./tree.ts";
@@ -65,15 +67,33 @@ export function checkConfigBytes(bytes: Uint8Array, file: string, world: ConfigW
 /** Files that the server needs when it starts: better missed now than when the old process has already stopped. */
 function checkFiles(tree: Tree, folder: string, world: ConfigWorld): Finding[] {
   const view = new View(tree);
-  return ["certFile", "keyFile"].flatMap((key) => {
-    const path = ["tls", key];
-    const file = view.text(path);
+  const authorities = view.items(["evidence", "anchors"]).map((anchor) => [...anchor, "timestamp", "caFile"]);
+  const any = (): boolean => true;
+  return [
+    ...[
+      ["tls", "certFile"],
+      ["tls", "keyFile"],
+    ].flatMap((path) => checkFile(path, any, "")),
+    ...authorities.flatMap((path) => checkFile(path, holdsAuthorities, "holds no certificates in PEM")),
+    ...(view.has(["evidence"])
+      ? [
+          ...checkFile(["evidence", "keyFile"], isLogKey, LOG_KEY_ERROR, "log.key"),
+          ...checkFile(["evidence", "vaultKeyFile"], isVaultKey, VAULT_KEY_ERROR, "vault.key"),
+        ]
+      : []),
+  ];
+
+  /** `standard`: the file's name where the configuration names none. */
+  function checkFile(path: Path, isGood: (bytes: Uint8Array) => boolean, bad: string, standard?: string): Finding[] {
+    const written = view.has(path);
+    const file = written ? view.text(path) : standard;
     if (file === undefined || file === "") return [];
+    const quoted = written ? view.quoted(path) : JSON.stringify(file);
     try {
-      world.readFile(resolve(folder, file));
-      return [];
+      return isGood(world.readFile(resolve(folder, file))) ? [] : [{ path, message: `the file ${quoted} ${bad}` }];
     } catch (error) {
-      return [{ path, message: `the file ${view.quoted(path)} cannot be read${reasonOf(error)}` }];
+      const hint = standard === undefined ? "" : "; `hoopish-server init` makes one";
+      return [{ path, message: `the file ${quoted} cannot be read${reasonOf(error)}${hint}` }];
     }
-  });
+  }
 }

@@ -1,7 +1,13 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: ${…} is what a configuration says, not a template of ours
 import { describe, expect, it } from "vitest";
 import { loadConfig } from "./load.ts";
-import { changed, mistakes, SAMPLE, worldOf } from "./testing/sample.ts";
+import { changed, mistakes, SAMPLE, TLS, worldOf } from "./testing/sample.ts";
+
+/** The sample with these anchors. */
+const anchored = (anchors: string): string =>
+  changed("gateway.bank.example/hoopish }", `gateway.bank.example/hoopish, anchors: [${anchors}] }`);
+/** A log's key is of type 0x01 (this one is sum.golang.org's). */
+const LOG_VKEY = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8";
 
 describe("a file full of mistakes", () => {
   const BAD = `listen: 0.0.0.0:8443
@@ -49,8 +55,7 @@ logLevel: loud
       "2:12: publicUrl: write the origin only: no path, query or fragment",
       '3:1: tsl: there is no key "tsl"; did you mean "tls"?',
       `4:8: store: the PostgreSQL store (postgres://) is ${unbuilt}`,
-      `5:51: evidence.keyFile: signing the log (evidence.keyFile) is ${unbuilt}`,
-      `5:69: evidence.anchors: anchoring the log (evidence.anchors) is ${unbuilt}`,
+      "5:78: evidence.anchors: name an anchor, or leave `anchors` out to have a file beside the store",
       '7:3: identity.clock_tolerance: there is no key "clock_tolerance"; did you mean "clockTolerance"?',
       '9:7: identity.issuers[0].claims.user: "claims.user" is missing: the claim by which rules name a person, such as email or preferred_username',
       "9:15: identity.issuers[0].issuer: must be https: whoever stands on the way could give keys of his own (http is for this machine only)",
@@ -92,7 +97,7 @@ logLevel: loud
       expect.objectContaining({
         code: "configuration",
         shape: expect.objectContaining({ exit: 78 }),
-        message: expect.stringMatching(/^the configuration has 39 mistakes\n\/etc\/h\/config\.yaml:1:9: listen: /),
+        message: expect.stringMatching(/^the configuration has 38 mistakes\n\/etc\/h\/config\.yaml:1:9: listen: /),
       }),
     );
   });
@@ -205,6 +210,41 @@ describe("one mistake", () => {
       ],
     ],
     [
+      "anchors of no kind, of two, twice, and one that is misspelt",
+      anchored(
+        '{ required: true }, { file: a, timestamp: { url: "http://t", caFile: ca.pem } }, { file: b }, { file: b }, { flie: c }',
+      ),
+      [
+        "5:61: evidence.anchors[0]: an anchor is one of these: file, witness, timestamp",
+        "5:81: evidence.anchors[1]: an anchor is one of these: file, witness, timestamp",
+        '5:130: evidence.anchors[1].timestamp.caFile: the file "ca.pem" cannot be read (ENOENT)',
+        "5:163: evidence.anchors[3].file: another anchor above is this one",
+        "5:168: evidence.anchors[4]: an anchor is one of these: file, witness, timestamp",
+        '5:170: evidence.anchors[4].flie: there is no key "flie"; did you mean "file"?',
+      ],
+    ],
+    [
+      "a witness in the clear, with a log's key, that is asked too often",
+      anchored(`{ witness: { url: "http://w.bank.example", vkey: "${LOG_VKEY}", every: 1ms } }`),
+      [
+        "5:79: evidence.anchors[0].witness.url: must be https: whoever stands on the way could show an older checkpoint (http is for this machine only)",
+        "5:110: evidence.anchors[0].witness.vkey: write the verifier key that `hoopish witness init` printed: name+id+key, of type 0x04",
+        "5:189: evidence.anchors[0].witness.every: write a duration from 1s to 1d, such as 30s, 15m or 8h",
+      ],
+    ],
+    [
+      "a witness without a key and with a query, and authorities that are not there, or none",
+      anchored(
+        '{ witness: { url: "https://w.bank.example?x" } }, { timestamp: { url: "http://t", caFile: no.pem } }, { timestamp: { url: "http://u", caFile: server.key } }',
+      ),
+      [
+        '5:63: evidence.anchors[0].witness.vkey: "vkey" is missing: write the verifier key that `hoopish witness init` printed: name+id+key, of type 0x04',
+        "5:79: evidence.anchors[0].witness.url: a witness's address has neither a query nor a fragment",
+        '5:151: evidence.anchors[1].timestamp.caFile: the file "no.pem" cannot be read (ENOENT)',
+        '5:203: evidence.anchors[2].timestamp.caFile: the file "server.key" holds no certificates in PEM',
+      ],
+    ],
+    [
       "https and nobody to speak it",
       changed(/^tls:.*\n/m, ""),
       ["2:12: publicUrl: says https, but there is no tls here, and no trustProxy: true to say that a proxy has it"],
@@ -290,11 +330,27 @@ describe("one mistake", () => {
     for (const key of ["record: raw", "uninspectable: allow"]) {
       expect(mistakes(changed("requireReason: true", key))).toEqual([expect.stringContaining("not built yet")]);
     }
-    const others = [
-      changed("then: allow", "then: block"),
-      changed("protocol: http", "protocol: postgres"),
-      changed("}\nidentity", ", vaultKeyFile: v }\nidentity"),
-    ];
+    const others = [changed("then: allow", "then: block"), changed("protocol: http", "protocol: postgres")];
     for (const text of others) expect(mistakes(text)).toEqual([expect.stringContaining("not built yet")]);
+  });
+});
+
+describe("the evidence's keys", () => {
+  const named = (keys: string): string =>
+    changed("gateway.bank.example/hoopish }", `gateway.bank.example/hoopish, ${keys} }`);
+
+  it("must be there and be what they should be, named or not, and never stand in a message", () => {
+    const secret = "c2VjcmV0LXNlY3JldC1zZWNyZXQ=";
+    const bad = worldOf({ ...TLS, "/etc/h/log.key": `x${secret}`, "/etc/h/vault.key": secret });
+    const found = mistakes(SAMPLE, bad);
+    expect(found).toEqual([
+      '5:11: evidence.keyFile: the file "log.key" holds no Ed25519 private key in PEM (PKCS#8), as `hoopish-server init` makes one',
+      '5:11: evidence.vaultKeyFile: the file "vault.key" holds no 32 bytes in base64, as `hoopish-server init` makes them',
+    ]);
+    expect(found.join()).not.toContain(secret);
+    expect(mistakes(named("keyFile: no.key, vaultKeyFile: server.crt"))).toEqual([
+      '5:60: evidence.keyFile: the file "no.key" cannot be read (ENOENT); `hoopish-server init` makes one',
+      '5:82: evidence.vaultKeyFile: the file "server.crt" holds no 32 bytes in base64, as `hoopish-server init` makes them',
+    ]);
   });
 });

@@ -1,5 +1,6 @@
 import { APIS } from "@hoopish/protocol";
 import { z } from "zod";
+import { isWitnessKey, WITNESS_KEY_ERROR } from "./anchor-keys.ts";
 import type { ConfigFile } from "./config-file.ts";
 import { parseHttpUrl, parseListen } from "./endpoints.ts";
 import { duration, flag, name, size, text, whole } from "./fields.ts";
@@ -108,6 +109,22 @@ const rule = z.strictObject({
   then: z.enum(["allow"], { error: ({ input }) => UNBUILT_VERDICTS.get(String(input)) ?? "write allow" }),
 });
 
+const every = duration("1s", "1d").prefault("1m");
+
+/** Exactly one of the three must be there: anchor-checks.ts. */
+const anchor = z.strictObject({
+  file: text("the path of a folder", 4_096).exactOptional(),
+  witness: z
+    .strictObject({
+      url: httpUrl("https://witness.bank.example"),
+      vkey: z.string({ error: WITNESS_KEY_ERROR }).refine(isWitnessKey, WITNESS_KEY_ERROR),
+      every,
+    })
+    .exactOptional(),
+  timestamp: z.strictObject({ url: httpUrl("http://timestamp.bank.example"), caFile: file, every }).exactOptional(),
+  required: flag().prefault(false),
+});
+
 const originError = "write a name for the log such as gateway.bank.example/hoopish: no scheme, no spaces, no +";
 
 const fileSchema = z.strictObject({
@@ -119,6 +136,12 @@ const fileSchema = z.strictObject({
   evidence: z.strictObject({
     // C2SP tlog-checkpoint: the origin is a schema-less URL, and may hold neither spaces nor "+".
     origin: z.string({ error: originError }).regex(/^(?!\w+:\/\/)[\x21-\x2a\x2c-\x7e]{1,255}$/, originError),
+    keyFile: file.default("log.key"),
+    vaultKeyFile: file.default("vault.key"),
+    anchors: z
+      .array(anchor)
+      .min(1, "name an anchor, or leave `anchors` out to have a file beside the store")
+      .exactOptional(),
   }),
   identity: z.strictObject({
     issuers: z.array(issuer).min(1, "without an issuer nobody can sign in"),

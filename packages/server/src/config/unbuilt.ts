@@ -8,9 +8,6 @@ const refuse = (what: string): string =>
 
 /** Paths with `*` for each index. */
 const UNBUILT_KEYS: ReadonlyMap<string, string> = new Map([
-  ["evidence.keyFile", refuse("signing the log (evidence.keyFile) is")],
-  ["evidence.vaultKeyFile", refuse("encrypting payloads (evidence.vaultKeyFile) is")],
-  ["evidence.anchors", refuse("anchoring the log (evidence.anchors) is")],
   ["retention", refuse("retention is")],
   ["masking", refuse("masking is")],
   ["tests", refuse("policy tests are")],

@@ -6,6 +6,8 @@ import type { Principal } from "../identity/principal.ts";
 import { agentRoutes, enrolRoutes } from "./agents.ts";
 import { auditRoutes } from "./audit.ts";
 import { type ConsoleEnv, type ConsolePorts, callerOf } from "./context.ts";
+import { logRoutes } from "./log.ts";
+import { replayRoutes } from "./replay.ts";
 import { sessionRoutes } from "./sessions.ts";
 
 const MAX_BODY_BYTES = 65_536;
@@ -66,6 +68,8 @@ export function createConsole(ports: ConsolePorts): Hono<ConsoleEnv> {
   );
   app.route("/api/v1", sessionRoutes(ports));
   app.route("/api/v1", auditRoutes(ports));
+  app.route("/api/v1", logRoutes(ports));
+  app.route("/api/v1", replayRoutes(ports));
   app.route("/api/v1", agentRoutes(ports));
 
   app.notFound((context) => context.json(new HoopishError("not_found", "there is nothing at this path").toBody(), 404));

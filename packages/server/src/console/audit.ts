@@ -1,7 +1,6 @@
 import { Readable } from "node:stream";
 import {
   HoopishError,
-  isCallId,
   isSessionId,
   PAYLOAD_FIELDS,
   type PayloadField,
@@ -9,9 +8,12 @@ import {
   type SessionId,
 } from "@hoopish/protocol";
 import { Hono } from "hono";
-import { exportCsv, exportJsonl } from "../evidence/export.ts";
+import { type BundlePorts, type BundleRequest, beginExport, resumeExport } from "../evidence/bundle/export.ts";
+import { writeBundle } from "../evidence/bundle/write-bundle.ts";
+import { exportCsv, exportJsonl, exportOcsf } from "../evidence/export.ts";
 import type { CallFilter } from "../evidence/port.ts";
 import { type Caller, type ConsoleEnv, type ConsolePorts, demand, pageLimit } from "./context.ts";
+import { seesAll, visibleCall } from "./visible-calls.ts";
 
 /** Reading the log. Auditors read everything, everybody their own calls; each reading is itself a record. */
 export function auditRoutes(ports: ConsolePorts): Hono<ConsoleEnv> {
@@ -46,15 +48,22 @@ export function auditRoutes(ports: ConsolePorts): Hono<ConsoleEnv> {
     const caller = context.get("caller");
     demand(caller, "auditor");
     const query = context.req.query();
-    const format = query.format ?? "jsonl";
-    if (format !== "jsonl" && format !== "csv") throw new HoopishError("bad_request", "format is jsonl or csv");
+    const format = query.format ?? "bundle";
+    if (format === "bundle") return await bundle(caller, query, ports);
+    if (format !== "jsonl" && format !== "csv" && format !== "ocsf") {
+      throw new HoopishError("bad_request", "format is bundle, jsonl, csv or ocsf");
+    }
     if (query.since === undefined) throw new HoopishError("bad_request", "since is missing", { hint: "since=24h" });
     const { sinceMs = 0, untilMs = ports.now() } = callFilter(query, ports.now());
-    const payloads = query.payloads === "true";
+    const payloads = query.payloads === "true" && format === "jsonl";
     const range = { since: new Date(sinceMs).toISOString(), until: new Date(untilMs).toISOString() };
     await ports.log.append([{ type: "audit.exported", actor: caller.actor, ...range, format, payloads }]);
     if (format === "jsonl") {
       return streamed(exportJsonl(ports.reader.export({ sinceMs, untilMs }, payloads)), "application/x-ndjson");
+    }
+    if (format === "ocsf") {
+      const source = { version: ports.discovery.version, origin: ports.evidenceOrigin };
+      return streamed(exportOcsf(ports.reader.export({ sinceMs, untilMs }, false), source), "application/x-ndjson");
     }
     const filter = { ...callFilter(query, ports.now()), sinceMs, untilMs };
     return streamed(exportCsv(ports.reader, filter), "text/csv; charset=utf-8");
@@ -62,13 +71,49 @@ export function auditRoutes(ports: ConsolePorts): Hono<ConsoleEnv> {
   return routes;
 }
 
+/** A new bundle, or, with `resume` and `offset`, the rest of one that was begun. Its index stands in the answer. */
+async function bundle(caller: Caller, query: Record<string, string>, ports: ConsolePorts): Promise<Response> {
+  const of: BundlePorts = { ...ports, version: ports.discovery.version };
+  const offset = whole(query.offset ?? "0", "offset");
+  const made =
+    query.resume === undefined
+      ? await beginExport(bundleRequest(caller, query, ports.now()), of)
+      : await resumeExport(whole(query.resume, "resume"), caller.actor, of);
+  async function* bytes(): AsyncGenerator<Buffer> {
+    try {
+      yield* writeBundle(made.source, { fromOffset: offset });
+    } finally {
+      await made.close();
+    }
+  }
+  const response = streamed(bytes(), "application/gzip");
+  response.headers.set("hoopish-export", String(made.index));
+  return response;
+}
+
+function bundleRequest(caller: Caller, query: Record<string, string>, nowMs: number): BundleRequest {
+  if (query.since === undefined) throw new HoopishError("bad_request", "since is missing", { hint: "since=24h" });
+  const { sinceMs = 0, untilMs = nowMs, user, connection, session } = callFilter(query, nowMs);
+  const filters = {
+    ...(user === undefined ? {} : { user }),
+    ...(connection === undefined ? {} : { connection }),
+    ...(session === undefined ? {} : { session }),
+  };
+  return { actor: caller.actor, sinceMs, untilMs, payloads: query.payloads !== "false", filters };
+}
+
+/** @throws HoopishError bad_request */
+function whole(text: string, name: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new HoopishError("bad_request", `${name} is a whole number`);
+  return Number(text);
+}
+
 /** A body that ends with an error is cut by the server, so that part of an export never looks like all of it. */
-function streamed(chunks: AsyncIterable<Uint8Array>, type: string): Response {
+export function streamed(chunks: AsyncIterable<Uint8Array>, type: string): Response {
   const stream = Readable.toWeb(Readable.from(chunks, { objectMode: false, highWaterMark: 262_144 }));
   return new Response(stream as ReadableStream, { headers: { "content-type": type } });
 }
 
-const seesAll = (caller: Caller): boolean => caller.roles.includes("auditor");
 const ownOnly = (caller: Caller): { user?: string } => (seesAll(caller) ? {} : { user: caller.principal.user });
 
 function callFilter(query: Record<string, string>, nowMs: number): CallFilter {
@@ -86,19 +131,6 @@ function callFilter(query: Record<string, string>, nowMs: number): CallFilter {
     session: session as SessionId | undefined,
     verdict,
   };
-}
-
-async function visibleCall(caller: Caller, id: string, ports: ConsolePorts): ReturnType<typeof findCall> {
-  const story = await findCall(id, ports);
-  if (!seesAll(caller) && story.call.user !== caller.principal.user)
-    throw new HoopishError("not_found", "no such call");
-  return story;
-}
-
-async function findCall(id: string, ports: ConsolePorts) {
-  const story = isCallId(id) ? await ports.reader.call(id) : undefined;
-  if (story === undefined) throw new HoopishError("not_found", "no such call");
-  return story;
 }
 
 async function searched(

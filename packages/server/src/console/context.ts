@@ -5,7 +5,10 @@ import type { Enrolment } from "../agents/enrolment.ts";
 import type { Roster } from "../agents/roster.ts";
 import type { ConnectionConfig } from "../config/config.ts";
 import type { Refusals } from "../entry/refusals.ts";
-import type { EvidenceLog, EvidenceReader } from "../evidence/port.ts";
+import type { Anchors } from "../evidence/anchors/anchors.ts";
+import type { BundlePorts } from "../evidence/bundle/export.ts";
+import type { EvidenceLog, EvidenceReader, LogTree } from "../evidence/port.ts";
+import type { OpenSpool } from "../evidence/spool.ts";
 import type { ActorOf, Identity, Principal } from "../identity/principal.ts";
 import { type RoleGroups, rolesOf } from "../identity/roles.ts";
 import type { Policy } from "../policy/policy.ts";
@@ -15,6 +18,8 @@ import type { Sessions } from "../sessions/sessions.ts";
 export interface ConsolePorts {
   readonly discovery: Discovery;
   readonly origin: string;
+  /** The log's own name, first line of its checkpoints. */
+  readonly evidenceOrigin: string;
   readonly connections: readonly ConnectionConfig[];
   readonly identity: Identity;
   readonly roles: RoleGroups;
@@ -26,6 +31,11 @@ export interface ConsolePorts {
   readonly log: EvidenceLog;
   readonly refusals: Refusals;
   readonly reader: EvidenceReader;
+  readonly tree: LogTree;
+  readonly anchors: Pick<Anchors, "status">;
+  /** For bundles. */
+  readonly receipts: BundlePorts["receipts"];
+  readonly openSpool: OpenSpool;
   readonly actorOf: ActorOf;
   readonly now: () => number;
   readonly draining: () => boolean;
@@ -45,10 +55,11 @@ export function callerOf(principal: Principal, ports: ConsolePorts): Caller {
   return { principal, actor: ports.actorOf(principal), roles: rolesOf(principal, ports.roles) };
 }
 
-/** @throws HoopishError access_denied */
-export function demand(caller: Caller, role: Role): void {
-  if (caller.roles.includes(role)) return;
-  throw new HoopishError("access_denied", `this is for the role "${role}", which your groups do not give`);
+/** One of these roles is needed. @throws HoopishError access_denied */
+export function demand(caller: Caller, ...roles: readonly Role[]): void {
+  if (roles.some((role) => caller.roles.includes(role))) return;
+  const named = roles.map((role) => `"${role}"`).join(" or ");
+  throw new HoopishError("access_denied", `this is for the role ${named}, which your groups do not give`);
 }
 
 const MAX_PAGE = 1_000;

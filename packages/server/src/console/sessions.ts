@@ -19,12 +19,12 @@ export function sessionRoutes(ports: ConsolePorts): Hono<ConsoleEnv> {
   });
 
   routes.get("/sessions/:id", async (context) => {
-    return context.json(await visible(context.get("caller"), context.req.param("id"), ports));
+    return context.json(await visibleSession(context.get("caller"), context.req.param("id"), ports));
   });
 
   routes.delete("/sessions/:id", async (context) => {
     const caller = context.get("caller");
-    const view = await visible(caller, context.req.param("id"), ports);
+    const view = await visibleSession(caller, context.req.param("id"), ports);
     const session = ports.sessions.get(view.id);
     if (session === undefined) throw new HoopishError("conflict", "the session has ended already");
     const own = isOwn(caller, session.principal);
@@ -60,7 +60,7 @@ function liveViews(caller: Caller, ports: ConsolePorts): SessionView[] {
 }
 
 /** @throws HoopishError not_found, also for somebody else's session: ids are not given away */
-async function visible(caller: Caller, id: string, ports: ConsolePorts): Promise<SessionView> {
+export async function visibleSession(caller: Caller, id: string, ports: ConsolePorts): Promise<SessionView> {
   const missing = new HoopishError("not_found", "no such session");
   if (!isSessionId(id)) throw missing;
   const session = ports.sessions.get(id as SessionId);

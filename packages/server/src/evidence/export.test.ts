@@ -1,7 +1,8 @@
 import { type ExportLine, exportLineSchema, newCallId, newSessionId } from "@hoopish/protocol";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { csvCell, exportCsv, exportJsonl } from "./export.ts";
+import { csvCell } from "./csv.ts";
+import { exportCsv, exportJsonl } from "./export.ts";
 import type { ExportItem, RecordedCall } from "./port.ts";
 import { ALL_CALLS } from "./sample-records.ts";
 

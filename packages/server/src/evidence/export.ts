@@ -1,4 +1,8 @@
+import { leafHash } from "@hoopish/protocol";
+import { csvLine } from "./csv.ts";
 import type { CallFilter, EvidenceReader, ExportItem, RecordedCall } from "./port.ts";
+import type { OcsfSource } from "./views/ocsf/event.ts";
+import { Views } from "./views/views.ts";
 
 type PayloadItem = ExportItem & { readonly kind: "payload" };
 
@@ -60,6 +64,22 @@ function completeCharacters(bytes: Buffer): number {
   return bytes.length;
 }
 
+/** An export as OCSF events (views/ocsf), one a line. */
+export async function* exportOcsf(
+  items: AsyncIterable<readonly ExportItem[]>,
+  source: OcsfSource,
+): AsyncGenerator<Buffer> {
+  const views = new Views(["ocsf.ndjson"], source);
+  for await (const batch of items) {
+    for (const item of batch) {
+      if (item.kind === "record")
+        views.push({ index: item.index, leaf: item.leaf, leafHash: leafHash(Buffer.from(item.leaf)) });
+    }
+    const events = views.take("ocsf.ndjson");
+    if (events.length > 0) yield events;
+  }
+}
+
 const COLUMNS = [
   "id",
   "time",
@@ -86,7 +106,7 @@ const PAGE = 500;
 
 /** Calls as comma-separated values (RFC 4180), newest first: a header row, then one row a call. */
 export async function* exportCsv(reader: Pick<EvidenceReader, "calls">, filter: CallFilter): AsyncGenerator<Buffer> {
-  yield Buffer.from(`${COLUMNS.join(",")}\r\n`);
+  yield Buffer.from(csvLine(COLUMNS));
   let cursor: string | undefined;
   do {
     const page = await reader.calls(filter, PAGE, cursor);
@@ -95,15 +115,4 @@ export async function* exportCsv(reader: Pick<EvidenceReader, "calls">, filter: 
   } while (cursor !== undefined);
 }
 
-const csvRow = (call: RecordedCall): string => `${COLUMNS.map((column) => csvCell(call[column])).join(",")}\r\n`;
-
-/**
- * A caller chooses paths, models and names: a cell that a spreadsheet would take for a formula gets an apostrophe in
- * front (OWASP, CSV Injection: cells that begin with = + - @, tab or carriage return).
- */
-export function csvCell(value: string | number | undefined): string {
-  if (value === undefined) return "";
-  const text = String(value);
-  const safe = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
-}
+const csvRow = (call: RecordedCall): string => csvLine(COLUMNS.map((column) => call[column]));

@@ -8,12 +8,12 @@ import { type Batch, type EvidenceStore, StoreLost } from "./store.ts";
 class HeldStore implements EvidenceStore {
   readonly batches: Batch[] = [];
   probes = 0;
-  #pending: PromiseWithResolvers<void>[] = [];
+  #pending: PromiseWithResolvers<number>[] = [];
   failing: Error | undefined;
 
-  commit(batch: Batch): Promise<void> {
+  commit(batch: Batch): Promise<number> {
     this.batches.push(batch);
-    const pending = Promise.withResolvers<void>();
+    const pending = Promise.withResolvers<number>();
     this.#pending.push(pending);
     return pending.promise;
   }
@@ -27,7 +27,7 @@ class HeldStore implements EvidenceStore {
   async release(error?: Error): Promise<void> {
     await tick();
     const pending = this.#pending.shift();
-    if (error === undefined) pending?.resolve();
+    if (error === undefined) pending?.resolve(0);
     else pending?.reject(error);
     await tick();
   }
@@ -194,7 +194,7 @@ describe("when the store cannot write", () => {
     const { store, log } = open();
     const call = newCallId();
     const request = wholePayload(call, "request", Buffer.from("a"));
-    const write = (): Promise<void> => log.append([decidedDraft({ call }, [request])], [request.piece]);
+    const write = (): Promise<number> => log.append([decidedDraft({ call }, [request])], [request.piece]);
     const refused = codeOf(write());
     await store.release(new Error("disk full"));
     expect(await refused).toBe("evidence_unavailable");
@@ -263,7 +263,7 @@ describe("when the store cannot write", () => {
 
 describe("payload without a record is refused, alone", () => {
   const cases: Readonly<
-    Record<string, (log: ReturnType<typeof open>["log"], call: ReturnType<typeof newCallId>) => Promise<void>>
+    Record<string, (log: ReturnType<typeof open>["log"], call: ReturnType<typeof newCallId>) => Promise<unknown>>
   > = {
     "of a call that nobody decided": (log) =>
       log.append([], [{ call: newCallId(), field: "request", seq: 0, bytes: Buffer.from("a") }]),

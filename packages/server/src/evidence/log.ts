@@ -15,7 +15,7 @@ export interface EvidenceLogOptions {
 
 /** The log with what adapters need of it: a change of theirs in one transaction with the records that tell of it. */
 export interface WritableLog extends EvidenceLog {
-  appendWith(drafts: readonly RecordDraft[], change: StoreChange): Promise<void>;
+  appendWith(drafts: readonly RecordDraft[], change: StoreChange): Promise<number>;
 }
 
 /** One batch holds about so much, so that a large payload does not make everybody wait for all of it. */
@@ -29,7 +29,8 @@ interface Waiting {
   readonly admission: Admission;
   readonly change: StoreChange | undefined;
   readonly bytes: number;
-  readonly resolve: () => void;
+  readonly timeMs: number;
+  readonly resolve: (index: number) => void;
   readonly reject: (error: HoopishError) => void;
 }
 
@@ -78,11 +79,11 @@ class GroupCommitLog implements WritableLog {
     drafts: readonly RecordDraft[],
     pieces: readonly PayloadPiece[] = [],
     when: "now" | "soon" = "now",
-  ): Promise<void> {
+  ): Promise<number> {
     return this.#take(drafts, pieces, undefined, when);
   }
 
-  appendWith(drafts: readonly RecordDraft[], change: StoreChange): Promise<void> {
+  appendWith(drafts: readonly RecordDraft[], change: StoreChange): Promise<number> {
     return this.#take(drafts, [], change, "now");
   }
 
@@ -99,13 +100,14 @@ class GroupCommitLog implements WritableLog {
     pieces: readonly PayloadPiece[],
     change: StoreChange | undefined,
     when: "now" | "soon",
-  ): Promise<void> {
+  ): Promise<number> {
     if (this.#state === "closed") return Promise.reject(unavailable("the log is closed"));
     const first = this.#n;
+    const timeMs = this.#clock();
     let leaves: Leaf[];
     let admission: Admission;
     try {
-      leaves = this.#encode(drafts);
+      leaves = this.#encode(drafts, timeMs);
       admission = this.#open.admit(drafts, pieces);
     } catch (error) {
       this.#n = first;
@@ -116,14 +118,14 @@ class GroupCommitLog implements WritableLog {
     for (const piece of pieces) bytes += piece.bytes.byteLength;
     this.#pendingBytes += bytes;
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ leaves, admission, change, bytes, resolve, reject });
+      this.#waiting.push({ leaves, admission, change, bytes, timeMs, resolve, reject });
       if (when === "now") this.#schedule();
       else this.#later ??= setTimeout(() => this.#soonIsNow(), SOON_MS);
     });
   }
 
-  #encode(drafts: readonly RecordDraft[]): Leaf[] {
-    const timeMs = this.#clock();
+  #encode(drafts: readonly RecordDraft[], timeMs: number): Leaf[] {
+    if (drafts.length === 0) return NO_LEAVES;
     const time = new Date(timeMs).toISOString();
     return drafts.map((draft) => {
       const src = { replica: this.#replica, boot: this.#boot, n: this.#n++ };
@@ -151,7 +153,7 @@ class GroupCommitLog implements WritableLog {
     const taken = this.#takeBatch();
     if (taken.length === 0) return;
     this.#committing = this.#store.commit(toBatch(taken)).then(
-      () => this.#written(taken),
+      (first) => this.#written(taken, first),
       (cause: unknown) => this.#failed(taken, cause),
     );
   }
@@ -168,7 +170,7 @@ class GroupCommitLog implements WritableLog {
     return this.#waiting.splice(0, count);
   }
 
-  #written(taken: readonly Waiting[]): void {
+  #written(taken: readonly Waiting[], first: number): void {
     this.#committing = undefined;
     if (this.#state === "failing") {
       this.#state = "open";
@@ -179,7 +181,11 @@ class GroupCommitLog implements WritableLog {
       this.#scheduled = true;
       this.#flush();
     }
-    for (const item of taken) item.resolve();
+    let index = first;
+    for (const item of taken) {
+      item.resolve(index);
+      index += item.leaves.length;
+    }
   }
 
   #failed(taken: readonly Waiting[], cause: unknown): void {
@@ -210,7 +216,7 @@ class GroupCommitLog implements WritableLog {
       if (this.#state !== "failing") return;
       if (this.#committing !== undefined) return this.#probeLater();
       this.#committing = this.#store.probe().then(
-        () => this.#written([]),
+        () => this.#written([], 0),
         () => {
           this.#failed([], undefined);
         },
@@ -226,7 +232,7 @@ function toBatch(taken: readonly Waiting[]): Batch {
   for (const item of taken) {
     for (const leaf of item.leaves) leaves.push(leaf);
     if (item.change !== undefined) changes.push(item.change);
-    for (const piece of item.admission.pieces) addPiece(parts, piece);
+    for (const piece of item.admission.pieces) addPiece(parts, piece, item.timeMs);
   }
   return { leaves, parts, changes };
 }
@@ -237,15 +243,17 @@ interface GrowingPart extends PayloadPart {
 }
 
 /** Adjacent pieces of one payload become one part. */
-function addPiece(parts: GrowingPart[], { call, field, bytes, salt }: PayloadPiece): void {
+function addPiece(parts: GrowingPart[], { call, field, bytes, salt }: PayloadPiece, timeMs: number): void {
   const last = parts.at(-1);
   if (last === undefined || last.call !== call || last.field !== field) {
-    parts.push({ call, field, bytes: [bytes], salt });
+    parts.push({ call, field, bytes: [bytes], salt, timeMs });
   } else {
     last.bytes.push(bytes);
     last.salt = salt;
   }
 }
+
+const NO_LEAVES: Leaf[] = [];
 
 const unavailable = (message: string, cause?: unknown): HoopishError =>
   new HoopishError("evidence_unavailable", message, { cause });

@@ -1,4 +1,13 @@
-import type { CallId, CallStory, CallView, PayloadField, RecordDraft, SessionId, SessionView } from "@hoopish/protocol";
+import type {
+  CallId,
+  CallStory,
+  CallView,
+  NoteSigner,
+  PayloadField,
+  RecordDraft,
+  SessionId,
+  SessionView,
+} from "@hoopish/protocol";
 
 /** A piece of one payload as it flows. Pieces of one (call, field) carry seq 0, 1, 2 … and are joined by it. */
 export interface PayloadPiece {
@@ -28,14 +37,53 @@ export interface EvidenceLog {
   /**
    * `soon`: durable within a few milliseconds, or together with whatever is appended before that; for a record that
    * nothing waits for yet. Saves a call whose answer comes quickly a write of its own.
+   * @returns index in the log of the first draft's record; the others follow it
    */
-  append(drafts: readonly RecordDraft[], pieces?: readonly PayloadPiece[], when?: "now" | "soon"): Promise<void>;
+  append(drafts: readonly RecordDraft[], pieces?: readonly PayloadPiece[], when?: "now" | "soon"): Promise<number>;
   /** False after a write has failed and until one succeeds; /readyz shows it, and calls are refused at once. */
   readonly writable: boolean;
   /** Bytes appended that are not durable yet: who sees it grow stops reading from its peer. */
   readonly pendingBytes: number;
   /** Writes what waits, then closes. */
   close(): Promise<void>;
+}
+
+/** The log's size and root, signed (C2SP tlog-checkpoint). */
+export interface SignedCheckpoint {
+  readonly size: number;
+  /** 32 bytes. */
+  readonly root: Uint8Array;
+  /** The signed note, as it was persisted. */
+  readonly note: string;
+  /** Unix milliseconds. */
+  readonly timeMs: number;
+}
+
+/** The log's tree, for whoever has to prove something of it. Sizes and indexes count records. */
+export interface LogTree {
+  readonly origin: string;
+  /** The key that signs, for the world. */
+  readonly vkey: string;
+  /** Signs with it what else is said in the log's name: manifests. */
+  readonly signer: NoteSigner;
+  /** What was signed last. */
+  newest(): SignedCheckpoint;
+  /** Signs everything that is durable now, and is durable itself when it resolves. @throws HoopishError evidence_unavailable */
+  sign(): Promise<SignedCheckpoint>;
+  /** The checkpoint of exactly the first `size` records, signed now if none was. Durable when it resolves. */
+  signAt(size: number): Promise<SignedCheckpoint>;
+  /** The largest checkpoint that was signed at or before this time (Unix milliseconds). */
+  signedBefore(timeMs: number): Promise<SignedCheckpoint | undefined>;
+  /** What was signed of sizes in [from, to], growing. */
+  history(from: number, to: number): AsyncIterable<SignedCheckpoint>;
+  /** Hears of each checkpoint once it is durable. */
+  onSigned(listener: (checkpoint: SignedCheckpoint) => void): void;
+  /** Hashes of RFC 6962 §2.1.1 and §2.1.2. @throws HoopishError bad_request beyond the log */
+  inclusion(index: number, size: number): Promise<readonly Uint8Array[]>;
+  consistency(size1: number, size2: number): Promise<readonly Uint8Array[]>;
+  root(size: number): Promise<Uint8Array>;
+  /** Roots of the perfect subtrees of the first `size` records, largest first. */
+  edge(size: number): Promise<readonly Uint8Array[]>;
 }
 
 export interface CallFilter {
@@ -57,15 +105,47 @@ export interface RecordedCall extends CallView {
   readonly endedAt?: string;
 }
 
+export interface TimedPiece {
+  readonly bytes: Uint8Array;
+  /** Milliseconds since the call's call.decided. */
+  readonly atMs: number;
+}
+
+export interface RecordBytes {
+  readonly index: number;
+  readonly leaf: Uint8Array;
+}
+
+export interface WantedFields {
+  readonly call: CallId;
+  readonly fields: readonly PayloadField[];
+}
+
+/** A payload that the vault has. */
+export interface KeptPayload {
+  readonly field: PayloadField;
+  readonly length: number;
+  /** Undefined where a crash cut it. */
+  readonly salt: Uint8Array | undefined;
+  /** All of it, in one or more chunks. @throws HoopishError evidence_unavailable when it is gone by then */
+  chunks(): AsyncIterable<Uint8Array>;
+}
+
 /** The log as auditors read it. Reads see only what is durable, and do not hold up writers. */
 export interface EvidenceReader {
   /** Newest first. `cursor` is a page's `next`. */
   calls(filter: CallFilter, limit: number, cursor: string | undefined): Promise<Page<RecordedCall>>;
   call(id: CallId): Promise<CallStory | undefined>;
   payload(id: CallId, field: PayloadField): AsyncIterable<Uint8Array>;
+  /** A payload as it flowed: its bytes, and when each part of them was taken. */
+  pieces(id: CallId, field: PayloadField): AsyncIterable<TimedPiece>;
   /** Sessions that have ended or were left open by a crash, newest first; of one user when `user` is given. */
   pastSessions(user: string | undefined, limit: number, cursor: string | undefined): Promise<Page<SessionView>>;
   session(id: SessionId): Promise<SessionView | undefined>;
+  /** Records [from, to), in batches of some hundred kilobytes: their exact bytes. */
+  records(from: number, to: number): AsyncIterable<readonly RecordBytes[]>;
+  /** For each call, in the order given, those of its payloads that the vault has. */
+  kept(wanted: readonly WantedFields[]): AsyncIterable<readonly KeptPayload[]>;
   /** Every record in [since, until), in the log's order, in batches; with `payloads` each record's finished bodies follow it. */
   export(
     range: { readonly sinceMs: number; readonly untilMs: number },

@@ -7,6 +7,8 @@ export interface PayloadPart {
   readonly bytes: readonly Uint8Array[];
   /** Given with the last part. */
   readonly salt: Uint8Array | undefined;
+  /** Unix milliseconds: when its first byte was handed to the log. */
+  readonly timeMs: number;
 }
 
 /** What an adapter keeps beside the log and changes together with a record; the adapter that made it knows what it means. */
@@ -31,12 +33,13 @@ export interface Batch {
 /**
  * What the log needs of a database.
  *
- * `commit` resolves when the whole batch is on stable storage, at consecutive indexes after what the log holds already.
+ * `commit` resolves when the whole batch is on stable storage, at consecutive indexes after what the log holds already,
+ * with the index of its first record.
  * When it rejects, nothing of the batch is visible, now or later, unless the error is a StoreLost. The log calls it again
  * only after the promise before has settled: one writer, one order.
  */
 export interface EvidenceStore {
-  commit(batch: Batch): Promise<void>;
+  commit(batch: Batch): Promise<number>;
   /** Writes something that is no record, and makes it durable: whether the store can write again. */
   probe(): Promise<void>;
 }

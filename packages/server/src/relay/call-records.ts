@@ -68,6 +68,8 @@ export class CallRecords {
   verdict: Verdict | undefined;
   agent: AgentId | undefined;
   uninspected: readonly string[] = [];
+  /** Index in the log of the record that decided the call, once that is durable. */
+  index: number | undefined;
 
   constructor(call: CallId, session: Session, exchange: Exchange, ports: RelayPorts) {
     this.call = call;
@@ -85,11 +87,16 @@ export class CallRecords {
   /** The request and the decision, durable when it resolves. `soon`: the model is asked meanwhile. */
   decided(when: "now" | "soon"): Promise<void> {
     const { drafts, pieces } = this.#decidedDraft(undefined);
-    return this.#ports.log.append(drafts, pieces, when).catch((error: unknown) => {
-      // Not written after all: the refusal that follows must bring the decision with it.
-      this.#decidedWritten = false;
-      throw error;
-    });
+    return this.#ports.log.append(drafts, pieces, when).then(
+      (index) => {
+        this.index = index;
+      },
+      (error: unknown) => {
+        // Not written after all: the refusal that follows must bring the decision with it.
+        this.#decidedWritten = false;
+        throw error;
+      },
+    );
   }
 
   /** Somebody waits for the decision's record now: it is written at once. */
@@ -99,7 +106,7 @@ export class CallRecords {
   }
 
   /** One more piece of a request that flows. */
-  requestPiece(bytes: Buffer): Promise<void> {
+  requestPiece(bytes: Buffer): Promise<unknown> {
     this.#requestBytes += bytes.length;
     const writer = this.#requestWriter;
     return writer === undefined ? Promise.resolve() : this.#ports.log.append([], [writer.piece(bytes)]);
@@ -113,12 +120,12 @@ export class CallRecords {
   }
 
   /** Bytes of the answer, durable when it resolves. */
-  answerPiece(bytes: Buffer): Promise<void> {
+  answerPiece(bytes: Buffer): Promise<unknown> {
     return this.#ports.log.append([], [this.#deliveredPiece(bytes)]);
   }
 
   /** The last bytes of the answer and the end of the call, in one transaction. */
-  answered(bytes: Buffer, status: number, outcome: Outcome, code?: ErrorCode): Promise<void> {
+  answered(bytes: Buffer, status: number, outcome: Outcome, code?: ErrorCode): Promise<unknown> {
     this.#outcome = { outcome, status, code };
     const pieces: PayloadPiece[] = [];
     const payloads: { [F in PayloadField]?: Commitment } = {};
@@ -132,12 +139,13 @@ export class CallRecords {
   }
 
   /** A call that hoopish answers itself: decision and refusal in one transaction. */
-  refused(error: HoopishError, status: number, body: Buffer): Promise<void> {
+  async refused(error: HoopishError, status: number, body: Buffer): Promise<void> {
     const outcome = this.#decidedWritten ? outcomeOf(error.code) : "refused";
     this.#outcome = { outcome, status, code: error.code };
     const drafts: RecordDraft[] = [];
     const pieces: PayloadPiece[] = [];
-    if (!this.#decidedWritten) {
+    const alone = !this.#decidedWritten;
+    if (alone) {
       const decided = this.#decidedDraft(error.code);
       drafts.push(...decided.drafts);
       pieces.push(...decided.pieces);
@@ -147,7 +155,17 @@ export class CallRecords {
     const payloads: { [F in PayloadField]?: Commitment } = { delivered: last.commitment };
     this.#addStreamedRequest(pieces, payloads);
     drafts.push(this.#answeredDraft(payloads));
-    return this.#ports.log.append(drafts, pieces);
+    const index = await this.#ports.log.append(drafts, pieces);
+    if (alone) this.index = index;
+  }
+
+  /**
+   * What every answer tells of its record: RFC 9651 fields, `hoopish-receipt: "<call>"; index=<n>`, where `index` is the
+   * place in the log of the record that decided the call. With it anybody can ask for the proof later.
+   */
+  receipt(): readonly string[] {
+    const index = this.index === undefined ? "" : `; index=${this.index}`;
+    return ["hoopish-call", this.call, "hoopish-receipt", `"${this.call}"${index}`];
   }
 
   /** What the session's live view hears of the call when it has ended. */

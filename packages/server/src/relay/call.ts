@@ -116,9 +116,8 @@ async function forward(
 async function refuse(thrown: unknown, exchange: Exchange, records: CallRecords): Promise<void> {
   const error = toHoopishError(thrown);
   const { head, body } = exchange.answer.refusal(error);
-  const whole = { status: head.status, headers: ["hoopish-call", records.call, ...head.headers] };
   try {
-    await records.refused(error, whole.status, body);
+    await records.refused(error, head.status, body);
   } catch (failed) {
     // The store cannot take even the refusal: say only that, and nothing of what the call was about.
     const unavailable = toHoopishError(failed, "evidence_unavailable");
@@ -126,7 +125,7 @@ async function refuse(thrown: unknown, exchange: Exchange, records: CallRecords)
     exchange.answer.whole(said.head, said.body);
     return;
   }
-  exchange.answer.whole(whole, body);
+  exchange.answer.whole({ status: head.status, headers: [...records.receipt(), ...head.headers] }, body);
 }
 
 function countCall(ports: RelayPorts, session: Session, by: 1 | -1): void {

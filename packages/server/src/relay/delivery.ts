@@ -169,7 +169,7 @@ export class Delivery implements UpstreamListener {
       });
       headers = without(headers, "content-encoding", "content-length");
     }
-    return { status: answer.status, headers: ["hoopish-call", this.#records.call, ...headers] };
+    return { status: answer.status, headers: headers };
   }
 
   #take(bytes: Buffer): void {
@@ -229,7 +229,7 @@ export class Delivery implements UpstreamListener {
     this.#upstream = undefined;
     this.#records.answered(bytes, head.status, "complete").then(
       () => {
-        if (alone && !this.#sink.headSent) this.#sink.whole(head, bytes);
+        if (alone && !this.#sink.headSent) this.#sink.whole(this.#receipted(head), bytes);
         else {
           if (bytes.length > 0) this.#deliver(bytes, 0);
           else this.#deliverHead();
@@ -255,7 +255,12 @@ export class Delivery implements UpstreamListener {
   }
 
   #deliverHead(): void {
-    if (this.#head !== undefined && !this.#sink.headSent) this.#sink.head(this.#head);
+    if (this.#head !== undefined && !this.#sink.headSent) this.#sink.head(this.#receipted(this.#head));
+  }
+
+  /** The decision is durable by now, and so the receipt can say where it stands. */
+  #receipted({ status, headers }: AnswerHead): AnswerHead {
+    return { status, headers: [...this.#records.receipt(), ...headers] };
   }
 
   #giveCredit(credit: number): void {

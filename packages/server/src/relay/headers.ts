@@ -39,6 +39,7 @@ const ANSWER_DROPS: ReadonlySet<string> = new Set([
   "transfer-encoding",
   "upgrade",
   "hoopish-call",
+  "hoopish-receipt",
 ]);
 
 /** What goes to the agent. Fields that `connection` names go no further either. */

@@ -5,6 +5,7 @@ import { type AgentId, HoopishError, newAgentId, type RecordDraft } from "@hoopi
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { EnrolledAgent } from "../../agents/port.ts";
 import { openSqliteStore, type SqliteStore } from "./store.ts";
+import { TEST_KEYS } from "./testing/keys.ts";
 
 const TOKEN = "a".repeat(64);
 const NOW = 1_795_420_800_000;
@@ -12,7 +13,8 @@ const NOW = 1_795_420_800_000;
 let folder: string;
 let store: SqliteStore;
 
-const open = (): Promise<SqliteStore> => openSqliteStore({ path: join(folder, "hoopish.db"), replica: "gw-1" });
+const open = (): Promise<SqliteStore> =>
+  openSqliteStore({ path: join(folder, "hoopish.db"), keys: TEST_KEYS, replica: "gw-1" });
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "hoopish-agents-"));
   store = await open();

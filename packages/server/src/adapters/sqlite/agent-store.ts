@@ -26,7 +26,9 @@ export function createAgentStore(queries: AgentQueries, log: WritableLog): Agent
     last = result.catch(() => undefined);
     return result;
   };
-  const append = (drafts: readonly RecordDraft[], change: AgentChange): Promise<void> => log.appendWith(drafts, change);
+  const append = async (drafts: readonly RecordDraft[], change: AgentChange): Promise<void> => {
+    await log.appendWith(drafts, change);
+  };
   return {
     list: () => queries.agents(),
     addToken: (token) => inTurn(() => append([], { kind: "token.add", ...token })),

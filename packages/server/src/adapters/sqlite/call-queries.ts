@@ -1,10 +1,10 @@
 import type { CallId, CallStory, Payloads, SessionId, SessionView } from "@hoopish/protocol";
 import type { CallFilter, Page, RecordedCall } from "../../evidence/port.ts";
-import { callView, sessionView } from "../../evidence/views.ts";
+import { callView, sessionView } from "../../evidence/views/lists.ts";
 import { findCalls } from "./call-search.ts";
 import { idBytes } from "./keys.ts";
-import { payloadsOf } from "./payload-queries.ts";
 import type { Query } from "./query.ts";
+import type { VaultReader } from "./vault/vault-reader.ts";
 
 interface CallRow {
   readonly key: number;
@@ -34,7 +34,7 @@ export function listCalls(
   return { items, next: keys.length > limit ? String(keys[limit - 1]) : undefined };
 }
 
-export function callStory(query: Query, id: CallId): CallStory | undefined {
+export function callStory(query: Query, vault: VaultReader, id: CallId): CallStory | undefined {
   const bytes = idBytes(id);
   const row = query.get<CallRow & { readonly endedIdx: number | null }>(
     `SELECT calls.ended AS endedIdx, ${CALL_COLUMNS} WHERE calls.id = ?`,
@@ -54,10 +54,10 @@ export function callStory(query: Query, id: CallId): CallStory | undefined {
     {},
     ...told.map(({ leaf }) => (JSON.parse(leaf) as { payloads?: Payloads }).payloads ?? {}),
   );
-  const payloads = payloadsOf(query, row.key).map(({ field, length, salt }) => ({
+  const payloads = vault.payloadsOf(row.key).map(({ field, length, salted }) => ({
     field,
     bytes: length,
-    complete: salt !== undefined && committed[field]?.len === length,
+    complete: salted && committed[field]?.len === length,
   }));
   const { endedAt: _, ...call } = view(row);
   return { call, records: told, payloads };

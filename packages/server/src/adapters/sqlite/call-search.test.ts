@@ -10,6 +10,7 @@ import { ALL_CALLS, answeredDraft, closeDraft, decidedDraft, sessionDraft } from
 import { findCalls } from "./call-search.ts";
 import { Query } from "./query.ts";
 import { openSqliteStore, type SqliteStore } from "./store.ts";
+import { TEST_KEYS } from "./testing/keys.ts";
 
 /** Found by looking at every call: what the store must find by its indexes. */
 interface Written {
@@ -40,9 +41,14 @@ describe("lists", () => {
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "hoopish-search-"));
-    store = await openSqliteStore({ path: join(folder, "hoopish.db"), replica: "gw-1", clock: () => nowMs });
+    store = await openSqliteStore({
+      path: join(folder, "hoopish.db"),
+      keys: TEST_KEYS,
+      replica: "gw-1",
+      clock: () => nowMs,
+    });
     await store.log.append(sessions.map(({ id, user }) => sessionDraft(id, user)));
-    const appends: Promise<void>[] = [];
+    const appends: Promise<number>[] = [];
     for (let i = 0; i < CALLS; i++) {
       // The clock goes on, stands still, and is set back an hour twice.
       nowMs += i % 3 === 0 ? 0 : 7;

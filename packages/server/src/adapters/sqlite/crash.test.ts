@@ -7,13 +7,15 @@ import { fileURLToPath } from "node:url";
 import { type CallId, type StoredRecord, verifyCommitment } from "@hoopish/protocol";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { openSqliteStore, type SqliteStore } from "./store.ts";
+import { TEST_KEYS } from "./testing/keys.ts";
 
 /** Writes calls as fast as it can, many at a time, and says of each append when its promise has resolved. */
 const WRITER = `
   import { Committer, newCallId } from "@hoopish/protocol";
   const { openSqliteStore } = await import(process.env.STORE);
   const { decidedDraft, answeredDraft, sessionDraft, wholePayload } = await import(process.env.SAMPLES);
-  const store = await openSqliteStore({ path: process.env.DB, replica: "gw-1" });
+  const { TEST_KEYS } = await import(process.env.KEYS);
+  const store = await openSqliteStore({ path: process.env.DB, keys: TEST_KEYS, replica: "gw-1" });
   const say = (line) => process.stdout.write(line + "\\n");
   const lane = async (number) => {
     for (let i = 0; ; i++) {
@@ -63,7 +65,13 @@ function runAndKill(db: string, acks: number): Promise<Acknowledged> {
     {
       cwd: root,
       stdio: ["ignore", "pipe", "inherit"],
-      env: { ...process.env, DB: db, STORE: file("./store.ts"), SAMPLES: file("../../evidence/sample-records.ts") },
+      env: {
+        ...process.env,
+        DB: db,
+        STORE: file("./store.ts"),
+        SAMPLES: file("../../evidence/sample-records.ts"),
+        KEYS: file("./testing/keys.ts"),
+      },
     },
   );
   return new Promise((resolve, reject) => {
@@ -120,7 +128,7 @@ test("kill -9 loses nothing that was acknowledged, three times over", { timeout:
   for (const count of [100, 777, 3_000]) {
     const acks = await runAndKill(db, count);
     expect(acks.answered.size).toBeGreaterThan(0);
-    const store = await openSqliteStore({ path: db, replica: "gw-1" });
+    const store = await openSqliteStore({ path: db, keys: TEST_KEYS, replica: "gw-1" });
     for (const call of acks.decided) await checkCall(store, call, acks);
     for (const call of acks.decided) decided.add(call);
     await checkLog(store, decided);

@@ -5,9 +5,27 @@ import { createPrivate, takeLock } from "./lock.ts";
 import { migrate } from "./schema.ts";
 import type { Role } from "./shared.ts";
 
+/** What the store seals with; crosses to its threads, and nowhere else. */
+export interface StoreKeys {
+  /** 32 bytes: wraps the keys of the vault's months, and the intake's. */
+  readonly vault: Uint8Array;
+  readonly log: LogKeys;
+}
+
+/** What checkpoints are signed with. */
+export interface LogKeys {
+  /** The log's name: C2SP tlog-checkpoint's origin, and the name of its key. */
+  readonly origin: string;
+  /** Ed25519, PKCS#8 PEM. */
+  readonly privateKey: string;
+}
+
 /** How a worker is to open the database; the worker's `workerData`. */
 export interface DatabaseOptions {
   readonly role: Role;
+  readonly keys: StoreKeys;
+  /** The writer signs from the start; otherwise from `signer.begin` on. */
+  readonly signing?: boolean;
   /** A file, or `:memory:`. */
   readonly path: string;
   /** Pages that the file may have, at most; for tests of a full disk. */

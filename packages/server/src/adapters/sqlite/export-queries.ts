@@ -2,9 +2,10 @@ import { isUtf8 } from "node:buffer";
 import type { CallId, PayloadField, Payloads, StoredRecord } from "@hoopish/protocol";
 import type { ExportItem } from "../../evidence/port.ts";
 import { idBytes } from "./keys.ts";
-import { payloadIsUtf8, payloadsOf, readPayload, type StoredPayload } from "./payload-queries.ts";
+import { payloadIsUtf8, readPayload } from "./payload-queries.ts";
 import type { Query } from "./query.ts";
 import { keySpan } from "./time-blocks.ts";
+import type { StoredPayload, VaultReader } from "./vault/vault-reader.ts";
 
 export interface ExportRange {
   readonly sinceMs: number;
@@ -24,7 +25,7 @@ export interface ExportPosition {
 interface PayloadPosition {
   /** Which of the record's payloads. */
   readonly number: number;
-  readonly seq: number;
+  readonly block: number;
   readonly offset: number;
   readonly utf8: boolean | undefined;
 }
@@ -36,14 +37,17 @@ export interface ExportBatch {
 }
 
 const BATCH_BYTES = 256 * 1024;
-/** The least that is read of a payload at a time. */
-const MIN_PART_BYTES = 64 * 1024;
 
 /** Items of about 256 KiB. */
-export function exportBatch(query: Query, range: ExportRange, from: ExportPosition | undefined): ExportBatch {
+export function exportBatch(
+  query: Query,
+  vault: VaultReader,
+  range: ExportRange,
+  from: ExportPosition | undefined,
+): ExportBatch {
   const items: ExportItem[] = [];
   let bytes = 0;
-  for (const { item, after } of exportItems(query, range, from ?? beginning(query), () => BATCH_BYTES - bytes)) {
+  for (const { item, after } of exportItems(query, vault, range, from ?? beginning(query))) {
     items.push(item);
     bytes += item.kind === "record" ? item.leaf.length : item.bytes.byteLength;
     if (bytes >= BATCH_BYTES) return { items, position: after };
@@ -56,7 +60,7 @@ interface Step {
   readonly after: ExportPosition;
 }
 
-function* exportItems(query: Query, range: ExportRange, from: ExportPosition, room: () => number): Generator<Step> {
+function* exportItems(query: Query, vault: VaultReader, range: ExportRange, from: ExportPosition): Generator<Step> {
   for (const { index, leaf } of recordsFrom(query, range, from)) {
     const record = JSON.parse(leaf) as ExportedRecord;
     const timeMs = Date.parse(record.time);
@@ -64,11 +68,11 @@ function* exportItems(query: Query, range: ExportRange, from: ExportPosition, ro
     const resumed = index === from.index ? from.payload : undefined;
     const start = { index, payload: resumed ?? FIRST_PAYLOAD, size: from.size };
     if (resumed === undefined) yield { item: { kind: "record", index, leaf }, after: start };
-    if (range.payloads) yield* payloadItems(query, record, start, room);
+    if (range.payloads) yield* payloadItems(query, vault, record, start);
   }
 }
 
-const FIRST_PAYLOAD: PayloadPosition = { number: 0, seq: 0, offset: 0, utf8: undefined };
+const FIRST_PAYLOAD: PayloadPosition = { number: 0, block: 0, offset: 0, utf8: undefined };
 
 function* recordsFrom(
   query: Query,
@@ -91,23 +95,37 @@ function* recordsFrom(
 
 function* payloadItems(
   query: Query,
+  vault: VaultReader,
   record: ExportedRecord,
   start: { readonly index: number; readonly payload: PayloadPosition; readonly size: number },
-  room: () => number,
 ): Generator<Step> {
-  const { callKey, stored } = payloadsAfter(query, record);
-  let { number, seq, offset, utf8 } = start.payload;
-  for (; number < stored.length; number++, seq = 0, offset = 0, utf8 = undefined) {
-    const { field, length, salt } = stored[number] as StoredPayload;
+  const { callKey, stored } = payloadsAfter(query, vault, record);
+  let { number, block, offset, utf8 } = start.payload;
+  for (; number < stored.length; number++, block = 0, offset = 0, utf8 = undefined) {
+    const { field, length } = stored[number] as StoredPayload;
+    const salt = vault.salt(callKey, field);
     for (let more = true; more; ) {
-      const part = readPayload(query, callKey, field, seq, Math.max(room(), MIN_PART_BYTES));
-      const bytes = part.bytes.length === 1 ? (part.bytes[0] as Uint8Array) : Buffer.concat(part.bytes);
-      utf8 ??= part.nextSeq === undefined ? isUtf8(bytes) : payloadIsUtf8(query, callKey, field);
-      const item = { kind: "payload", call: record.call as CallId, field, salt, length, utf8, offset, bytes } as const;
-      more = part.nextSeq !== undefined;
-      seq = part.nextSeq ?? 0;
+      const part = readPayload(vault, callKey, field, block);
+      const bytes =
+        part.pieces.length === 1
+          ? (part.pieces[0]?.bytes as Uint8Array)
+          : new Uint8Array(Buffer.concat(part.pieces.map((piece) => piece.bytes)));
+      utf8 ??= part.nextBlock === undefined ? isUtf8(bytes) : payloadIsUtf8(vault, callKey, field);
+      const kept = salt === undefined ? undefined : new Uint8Array(salt);
+      const item = {
+        kind: "payload",
+        call: record.call as CallId,
+        field,
+        salt: kept,
+        length,
+        utf8,
+        offset,
+        bytes,
+      } as const;
+      more = part.nextBlock !== undefined;
+      block = part.nextBlock ?? 0;
       offset += bytes.byteLength;
-      const payload = more ? { number, seq, offset, utf8 } : { ...FIRST_PAYLOAD, number: number + 1 };
+      const payload = more ? { number, block, offset, utf8 } : { ...FIRST_PAYLOAD, number: number + 1 };
       yield { item, after: { index: start.index, payload, size: start.size } };
     }
   }
@@ -123,6 +141,7 @@ type ExportedRecord = StoredRecord & { readonly payloads?: Payloads };
 /** The bodies that a record commits to; after call.interrupted, those that no record could commit to any more. */
 function payloadsAfter(
   query: Query,
+  vault: VaultReader,
   { call, type, payloads }: ExportedRecord,
 ): { readonly callKey: number; readonly stored: readonly StoredPayload[] } {
   const none = { callKey: -1, stored: [] };
@@ -130,7 +149,7 @@ function payloadsAfter(
   if (call === undefined || (fields.length === 0 && type !== "call.interrupted")) return none;
   const row = query.get<{ key: number }>("SELECT key FROM calls WHERE id = ?", idBytes(call));
   if (row === undefined) return none;
-  const wanted = ({ field, salt }: StoredPayload): boolean =>
-    type === "call.interrupted" ? salt === undefined : fields.includes(field);
-  return { callKey: row.key, stored: payloadsOf(query, row.key).filter(wanted) };
+  const wanted = ({ field, salted }: StoredPayload): boolean =>
+    type === "call.interrupted" ? !salted : fields.includes(field);
+  return { callKey: row.key, stored: vault.payloadsOf(row.key).filter(wanted) };
 }

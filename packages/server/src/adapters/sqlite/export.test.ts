@@ -4,6 +4,7 @@ import { exportCsv, exportJsonl } from "../../evidence/export.ts";
 import type { ExportItem } from "../../evidence/port.ts";
 import { ALL_CALLS, answeredDraft, decidedDraft, wholePayload } from "../../evidence/sample-records.ts";
 import { openSqliteStore, type SqliteStore } from "./store.ts";
+import { TEST_KEYS } from "./testing/keys.ts";
 
 const START = 1_795_420_800_000;
 const EVER = { sinceMs: 0, untilMs: 8e15 };
@@ -13,7 +14,7 @@ describe("export", () => {
   let nowMs = START;
   beforeEach(async () => {
     nowMs = START;
-    store = await openSqliteStore({ path: ":memory:", replica: "gw-1", clock: () => nowMs });
+    store = await openSqliteStore({ path: ":memory:", keys: TEST_KEYS, replica: "gw-1", clock: () => nowMs });
   });
   afterEach(() => store.close());
 
@@ -79,7 +80,7 @@ describe("export", () => {
 
   test("holds the records of the span of time, from its first millisecond to before its last", async () => {
     const times: number[] = [];
-    const appends: Promise<void>[] = [];
+    const appends: Promise<number>[] = [];
     for (let i = 0; i < 10_000; i++) {
       nowMs += i === 6_000 ? -30_000 : 5;
       times.push(nowMs);

@@ -86,8 +86,6 @@ export class Indexer {
       this.#series.forget();
       if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
       throw error;
-    } finally {
-      this.#db.exec("PRAGMA synchronous = FULL");
     }
   }
 

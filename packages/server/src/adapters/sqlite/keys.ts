@@ -1,4 +1,4 @@
-import type { CallId, PayloadField, SessionId } from "@hoopish/protocol";
+import type { CallId, PayloadField, RetentionClass, SessionId } from "@hoopish/protocol";
 
 /** Part of what is stored: a new field gets the next number, 8 at most. */
 const FIELD_NUMBERS: Readonly<Record<PayloadField, number>> = {
@@ -21,10 +21,14 @@ export const VERDICT_NUMBERS: readonly number[] = VERDICTS.map((_, number) => nu
 /** `ses_…` or `call_…` → the 16 bytes of its UUID. */
 export const idBytes = (id: CallId | SessionId): Buffer => Buffer.from(id.slice(id.indexOf("_") + 1), "hex");
 
-/**
- * A payload row's key: index of the call's call.decided × 2^27 + field × 2^24 + seq of its first piece. 36 bits are left
- * for the index (SQLite's integers have 63): 68 thousand million records.
- */
-export const MAX_SEQ: number = 2 ** 24 - 1;
-export const payloadKey = (callKey: number, field: number, seq: number): bigint =>
-  (BigInt(callKey) << 27n) | BigInt(field * 2 ** 24 + seq);
+/** Stored too. */
+const CLASSES: readonly RetentionClass[] = ["default", "heldOrBlocked"];
+export const retentionNumber = (name: RetentionClass): number => CLASSES.indexOf(name);
+export const retentionOf = (number: number): RetentionClass => CLASSES[number] as RetentionClass;
+
+/** A month of UTC as a number: 12 × year + month from 0. */
+export function monthOf(timeMs: number): number {
+  const time = new Date(timeMs);
+  return time.getUTCFullYear() * 12 + time.getUTCMonth();
+}
+export const monthStart = (month: number): Date => new Date(Date.UTC(Math.floor(month / 12), month % 12));

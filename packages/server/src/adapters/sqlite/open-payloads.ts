@@ -1,27 +1,33 @@
-import { type CallId, PAYLOAD_FIELDS } from "@hoopish/protocol";
+import { type CallId, retentionClassOf } from "@hoopish/protocol";
 import type { Batch, PayloadPart } from "../../evidence/store.ts";
-import { fieldNumber } from "./keys.ts";
+import { fieldNumber, monthOf, retentionNumber } from "./keys.ts";
 import type { VaultRow } from "./wire.ts";
 
-/** A row of the vault holds at most so much: what is read of a payload at one time. */
-const MAX_ROW_BYTES = 64 * 1024;
+/** A piece in the vault holds at most so much: what is read of a payload at one time. */
+const MAX_PIECE_BYTES = 64 * 1024;
 
 interface OpenCall {
   /** Index of the record that decided it. */
   readonly key: number;
-  /** Next `seq` by field number. */
-  readonly next: number[];
+  readonly retention: number;
+  readonly month: number;
+  readonly decidedMs: number;
 }
 
-/** Where the next piece of each open call's payloads goes. */
+/** To which call, and under which key, the next pieces of each open call's payloads go. */
 export class OpenPayloads {
   readonly #calls = new Map<CallId, OpenCall>();
 
   /** The rows of a batch whose first record has this index. */
   place(batch: Batch, firstIndex: number): VaultRow[] {
-    batch.leaves.forEach(({ draft }, position) => {
+    batch.leaves.forEach(({ draft, timeMs }, position) => {
       if (draft.type !== "call.decided" || draft.call === undefined) return;
-      this.#calls.set(draft.call, { key: firstIndex + position, next: new Array(PAYLOAD_FIELDS.length).fill(0) });
+      this.#calls.set(draft.call, {
+        key: firstIndex + position,
+        retention: retentionNumber(retentionClassOf(draft.verdict)),
+        month: monthOf(timeMs),
+        decidedMs: timeMs,
+      });
     });
     const rows: VaultRow[] = [];
     for (const part of batch.parts) this.#addRows(part, rows);
@@ -33,7 +39,7 @@ export class OpenPayloads {
     this.#forget(batch, "call.answered");
   }
 
-  /** The batch was not written. The numbers of its rows are not used again: what counts is their order. */
+  /** The batch was not written. */
   undo(batch: Batch): void {
     this.#forget(batch, "call.decided");
   }
@@ -42,16 +48,14 @@ export class OpenPayloads {
     this.#calls.clear();
   }
 
-  #addRows({ call, field, bytes, salt }: PayloadPart, rows: VaultRow[]): void {
+  #addRows({ call, field, bytes, salt, timeMs }: PayloadPart, rows: VaultRow[]): void {
     const open = this.#calls.get(call);
     if (open === undefined) throw new Error(`no record decided ${call}`);
-    const number = fieldNumber(field);
-    const groups = inGroups(bytes, MAX_ROW_BYTES);
+    const { key: callKey, retention, month, decidedMs } = open;
+    const facts = { callKey, field: fieldNumber(field), retention, month, atMs: Math.max(0, timeMs - decidedMs) };
+    const groups = inGroups(bytes, MAX_PIECE_BYTES);
     groups.forEach((group, position) => {
-      const seq = open.next[number] as number;
-      open.next[number] = seq + 1;
-      const last = position === groups.length - 1;
-      rows.push({ callKey: open.key, field: number, seq, ...group, salt: last ? salt : undefined });
+      rows.push({ ...facts, ...group, salt: position === groups.length - 1 ? salt : undefined });
     });
   }
 

@@ -1,22 +1,31 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { AgentId, CallId, CallStory, PayloadField, SessionId, SessionView } from "@hoopish/protocol";
 import type { EnrolledAgent } from "../../agents/port.ts";
-import type { CallFilter, Page, RecordedCall } from "../../evidence/port.ts";
+import type { CallFilter, Page, RecordedCall, SignedCheckpoint, WantedFields } from "../../evidence/port.ts";
 import type { LeftOpen } from "../../evidence/recovery.ts";
+import { type PackedPayloads, type PackedRecords, packedPayloads, packedRecords } from "./bundle-queries.ts";
 import { callStory, findSession, listCalls, listPastSessions } from "./call-queries.ts";
+import type { StoreKeys } from "./database.ts";
 import { type ExportBatch, type ExportPosition, type ExportRange, exportBatch } from "./export-queries.ts";
-import { fieldNumber, idBytes, MAX_SEQ, payloadKey } from "./keys.ts";
+import { idBytes } from "./keys.ts";
 import { type PayloadBytes, readPayload } from "./payload-queries.ts";
 import { Query } from "./query.ts";
+import { type CheckpointRow, fromRow } from "./tree/checkpoint-writer.ts";
+import { TreeReader } from "./tree/tree-reader.ts";
+import { VaultReader } from "./vault/vault-reader.ts";
 
-const PART_BYTES = 256 * 1024;
+const CHECKPOINTS_AT_ONCE = 4_096;
 
 /** Every question that the store answers; each is one short read, so that none holds up the WAL's checkpoint. */
 export class Reader {
   readonly #query: Query;
+  readonly #tree: TreeReader;
+  readonly #vault: VaultReader;
 
-  constructor(db: DatabaseSync) {
+  constructor(db: DatabaseSync, keys: StoreKeys) {
     this.#query = new Query(db);
+    this.#tree = new TreeReader(this.#query);
+    this.#vault = new VaultReader(this.#query, keys.vault);
   }
 
   calls(filter: CallFilter, limit: number, cursor: string | undefined): Page<RecordedCall> {
@@ -24,13 +33,13 @@ export class Reader {
   }
 
   call(id: CallId): CallStory | undefined {
-    return callStory(this.#query, id);
+    return callStory(this.#query, this.#vault, id);
   }
 
-  payloadPart(id: CallId, field: PayloadField, fromSeq: number): PayloadBytes {
+  payloadPart(id: CallId, field: PayloadField, fromBlock: number): PayloadBytes {
     const call = this.#query.get<{ key: number }>("SELECT key FROM calls WHERE id = ?", idBytes(id));
-    if (call === undefined) return { bytes: [], nextSeq: undefined };
-    return readPayload(this.#query, call.key, field, fromSeq, PART_BYTES);
+    if (call === undefined) return { pieces: [], nextBlock: undefined };
+    return readPayload(this.#vault, call.key, field, fromBlock);
   }
 
   pastSessions(
@@ -46,8 +55,52 @@ export class Reader {
     return findSession(this.#query, id);
   }
 
+  packedRecords(from: number, to: number): PackedRecords {
+    return packedRecords(this.#query, from, to);
+  }
+
+  packedPayloads(wanted: readonly WantedFields[]): PackedPayloads {
+    return packedPayloads(this.#query, this.#vault, wanted);
+  }
+
+  signedBefore(timeMs: number): SignedCheckpoint | undefined {
+    const row = this.#query.get<CheckpointRow>(
+      "SELECT size, time, root, note FROM checkpoints WHERE time <= ? ORDER BY size DESC LIMIT 1",
+      timeMs,
+    );
+    return row === undefined ? undefined : fromRow(row);
+  }
+
+  /** Some of those of sizes in [from, to], growing; none: there are no more. */
+  checkpoints(from: number, to: number): SignedCheckpoint[] {
+    return this.#query
+      .all<CheckpointRow>(
+        "SELECT size, time, root, note FROM checkpoints WHERE size BETWEEN ? AND ? ORDER BY size LIMIT ?",
+        from,
+        to,
+        CHECKPOINTS_AT_ONCE,
+      )
+      .map(fromRow);
+  }
+
   exportBatch(range: ExportRange, from: ExportPosition | undefined): ExportBatch {
-    return exportBatch(this.#query, range, from);
+    return exportBatch(this.#query, this.#vault, range, from);
+  }
+
+  root(size: number): Uint8Array {
+    return new Uint8Array(this.#tree.root(size));
+  }
+
+  inclusion(index: number, size: number): Uint8Array[] {
+    return this.#tree.inclusion(index, size).map((hash) => new Uint8Array(hash));
+  }
+
+  consistency(size1: number, size2: number): Uint8Array[] {
+    return this.#tree.consistency(size1, size2).map((hash) => new Uint8Array(hash));
+  }
+
+  edge(size: number): Uint8Array[] {
+    return this.#tree.edge(size).map((hash) => new Uint8Array(hash));
   }
 
   agents(): EnrolledAgent[] {
@@ -79,7 +132,7 @@ export class Reader {
 
   /** Records in the log. */
   size(): number {
-    return this.#query.get<{ size: number }>("SELECT coalesce(max(idx) + 1, 0) AS size FROM records")?.size ?? 0;
+    return this.#tree.size();
   }
 
   /** Calls and sessions that no record ended. */
@@ -98,12 +151,6 @@ export class Reader {
   }
 
   #delivered(callKey: number): number {
-    const row = this.#query.get<{ bytes: number }>(
-      `SELECT coalesce(sum(length(bytes)), 0) AS bytes FROM payloads
-       WHERE key BETWEEN ? AND ?`,
-      payloadKey(callKey, fieldNumber("delivered"), 0),
-      payloadKey(callKey, fieldNumber("delivered"), MAX_SEQ),
-    );
-    return row?.bytes ?? 0;
+    return this.#vault.payloadsOf(callKey).find(({ field }) => field === "delivered")?.length ?? 0;
   }
 }

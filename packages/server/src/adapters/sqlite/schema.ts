@@ -1,10 +1,11 @@
 import type { DatabaseSync } from "node:sqlite";
 
 /**
- * `records` is the log, `payloads` the vault (its key: keys.ts; one integer, so that a payload lies together and needs no
- * index of its own). names, series, calls, sessions, mentions and blocks are derived from the records up to
- * state.indexed, and can be built again from them. Ids stand as their 16 bytes; a call's or session's key is the index of
- * the record that began it.
+ * `records` is the log, `subtrees` what is kept of its tree (tree/log-tree.ts), `checkpoints` what was signed of it.
+ * `vault` holds payloads in sealed blocks (vault/block.ts), `vault_keys` the wrapped keys to them, `pieces` which blocks
+ * hold something of a call, and how much. names, series, calls, sessions, mentions and blocks are derived from the
+ * records up to state.indexed, and can be built again from them. state.intake is the newest batch of the intake that is
+ * in the database. Ids stand as their 16 bytes; a call's or session's key is the index of the record that began it.
  *
  * The triggers keep mistakes and other programs from changing the log; whoever owns the file can drop them, which is
  * what the signed tree is for. records_in_order also stops INSERT OR REPLACE, which deletes without asking a trigger.
@@ -19,9 +20,33 @@ const MIGRATIONS: readonly string[] = [
     WHEN NEW.idx IS NOT (SELECT coalesce(max(idx) + 1, 0) FROM records)
     BEGIN SELECT RAISE(ABORT, 'records follow one another without a gap'); END;
 
-  CREATE TABLE payloads (key INTEGER PRIMARY KEY, bytes BLOB NOT NULL, salt BLOB) STRICT;
-  CREATE TRIGGER payloads_keep_update BEFORE UPDATE ON payloads BEGIN SELECT RAISE(ABORT, 'payloads are never changed'); END;
-  CREATE TRIGGER payloads_keep_delete BEFORE DELETE ON payloads BEGIN SELECT RAISE(ABORT, 'payloads are never deleted'); END;
+  CREATE TABLE subtrees (level INTEGER, idx INTEGER, hash BLOB NOT NULL, PRIMARY KEY (level, idx)) STRICT, WITHOUT ROWID;
+  CREATE TRIGGER subtrees_keep_update BEFORE UPDATE ON subtrees BEGIN SELECT RAISE(ABORT, 'the tree''s nodes are never changed'); END;
+  CREATE TRIGGER subtrees_keep_delete BEFORE DELETE ON subtrees BEGIN SELECT RAISE(ABORT, 'the tree''s nodes are never deleted'); END;
+  CREATE TABLE checkpoints (size INTEGER PRIMARY KEY, time INTEGER NOT NULL, root BLOB NOT NULL, note TEXT NOT NULL) STRICT;
+  CREATE INDEX checkpoints_by_time ON checkpoints (time);
+  CREATE TRIGGER checkpoints_keep_update BEFORE UPDATE ON checkpoints BEGIN SELECT RAISE(ABORT, 'checkpoints are never changed'); END;
+  CREATE TRIGGER checkpoints_keep_delete BEFORE DELETE ON checkpoints BEGIN SELECT RAISE(ABORT, 'checkpoints are never deleted'); END;
+
+  CREATE TABLE vault_keys (
+    key INTEGER PRIMARY KEY AUTOINCREMENT,
+    retention INTEGER NOT NULL,
+    month INTEGER NOT NULL,
+    wrapped BLOB NOT NULL
+  ) STRICT;
+  CREATE INDEX vault_keys_by_month ON vault_keys (month, retention);
+  CREATE TRIGGER vault_keys_keep_update BEFORE UPDATE ON vault_keys BEGIN SELECT RAISE(ABORT, 'keys are never changed'); END;
+  CREATE TRIGGER vault_keys_keep_delete BEFORE DELETE ON vault_keys WHEN NOT EXISTS (SELECT 1 FROM state WHERE name = 'purging')
+    BEGIN SELECT RAISE(ABORT, 'keys are deleted by a purge alone'); END;
+  CREATE TABLE vault (block INTEGER PRIMARY KEY AUTOINCREMENT, key INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT;
+  CREATE INDEX vault_by_key ON vault (key);
+  CREATE TRIGGER vault_keep_update BEFORE UPDATE ON vault BEGIN SELECT RAISE(ABORT, 'payloads are never changed'); END;
+  CREATE TRIGGER vault_keep_delete BEFORE DELETE ON vault WHEN NOT EXISTS (SELECT 1 FROM state WHERE name = 'purging')
+    BEGIN SELECT RAISE(ABORT, 'payloads are deleted by a purge alone'); END;
+  CREATE TABLE pieces (call INTEGER, block INTEGER, sizes BLOB NOT NULL, PRIMARY KEY (call, block)) STRICT, WITHOUT ROWID;
+  CREATE TRIGGER pieces_keep_update BEFORE UPDATE ON pieces BEGIN SELECT RAISE(ABORT, 'payloads are never changed'); END;
+  CREATE TRIGGER pieces_keep_delete BEFORE DELETE ON pieces WHEN NOT EXISTS (SELECT 1 FROM state WHERE name = 'purging')
+    BEGIN SELECT RAISE(ABORT, 'payloads are deleted by a purge alone'); END;
 
   CREATE TABLE names (key INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
   CREATE TABLE series (
@@ -63,7 +88,7 @@ const MIGRATIONS: readonly string[] = [
     used_by TEXT
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE state (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-  INSERT INTO state (name, value) VALUES ('indexed', 0);
+  INSERT INTO state (name, value) VALUES ('indexed', 0), ('intake', 0);
   CREATE TABLE probe (bytes BLOB NOT NULL) STRICT;
   `,
 ];

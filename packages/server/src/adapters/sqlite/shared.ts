@@ -16,19 +16,25 @@ export const SLOTS: Readonly<Record<Role, Slots>> = {
   writer: { bell: 0, messages: 1 },
   reader: { bell: 2, messages: 3 },
 };
-/** Bytes of the batch that lies in `batch`; 0: none. */
-export const BATCH = 4;
+/** Where the next batch will stand in the ring, and where the first one stands that is not in the database. */
+export const RING_TAIL = 4;
+export const RING_HEAD = 5;
 /** Checkpoints of the WAL that the writer has asked the reader for, and the last that was done. */
-export const CHECKPOINTS_ASKED = 5;
-export const CHECKPOINTS_DONE = 6;
+export const CHECKPOINTS_ASKED = 6;
+export const CHECKPOINTS_DONE = 7;
+/** 1: the writer sleeps until somebody wakes it. 0: it looks at the ring by itself before long. */
+export const WRITER_ASLEEP = 8;
+
+/** 1: somebody waits for what stands in the ring, or there is much of it. */
+export const RING_URGENT = 9;
 
 const CONTROL_BYTES = 64;
-/** Batches up to this size cross in shared memory; larger ones, which one large payload piece can make, in a message. */
-const BATCH_BYTES = 4 * 1024 * 1024;
+/** What may be durable in the intake and not yet in the database; a larger batch goes in a message. */
+const RING_BYTES = 8 * 1024 * 1024;
 
-export const sharedMemory = (): SharedArrayBuffer => new SharedArrayBuffer(CONTROL_BYTES + BATCH_BYTES);
+export const sharedMemory = (): SharedArrayBuffer => new SharedArrayBuffer(CONTROL_BYTES + RING_BYTES);
 export const controlOf = (memory: SharedArrayBuffer): Int32Array => new Int32Array(memory, 0, CONTROL_BYTES / 4);
-export const batchOf = (memory: SharedArrayBuffer): Buffer => Buffer.from(memory, CONTROL_BYTES);
+export const ringOf = (memory: SharedArrayBuffer): Buffer => Buffer.from(memory, CONTROL_BYTES);
 
 export function ring(control: Int32Array, { bell }: Slots): void {
   Atomics.add(control, bell, 1);

@@ -1,9 +1,17 @@
+import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { HoopishError, newCallId, newSessionId, type StoredRecord, verifyCommitment } from "@hoopish/protocol";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import {
+  type CallId,
+  HoopishError,
+  newCallId,
+  newSessionId,
+  type StoredRecord,
+  verifyCommitment,
+} from "@hoopish/protocol";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { ExportItem } from "../../evidence/port.ts";
 import {
   ALL_CALLS,
@@ -14,6 +22,7 @@ import {
   wholePayload,
 } from "../../evidence/sample-records.ts";
 import { openSqliteStore, type SqliteStore, type SqliteStoreOptions } from "./store.ts";
+import { TEST_KEYS } from "./testing/keys.ts";
 
 let folder: string;
 let path: string;
@@ -29,7 +38,7 @@ afterEach(async () => {
 });
 
 async function open(options: Partial<SqliteStoreOptions> = {}): Promise<SqliteStore> {
-  const store = await openSqliteStore({ path, replica: "gw-1", ...options });
+  const store = await openSqliteStore({ path, keys: TEST_KEYS, replica: "gw-1", ...options });
   opened.push(store);
   return store;
 }
@@ -125,8 +134,10 @@ describe("the file", () => {
   test("is for its owner alone, as its folder and every file beside it", async () => {
     const store = await open();
     await writeCall(store);
-    const modes = ["", "-wal", "-shm", "-lock"].map((suffix) => statSync(path + suffix).mode & 0o777);
-    expect(modes).toEqual([0o600, 0o600, 0o600, 0o600]);
+    const modes = ["", "-wal", "-shm", "-lock", "-intake-0", "-intake-1"].map(
+      (suffix) => statSync(path + suffix).mode & 0o777,
+    );
+    expect(modes).toEqual([0o600, 0o600, 0o600, 0o600, 0o600, 0o600]);
     expect(statSync(join(folder, "data")).mode & 0o777).toBe(0o700);
   });
 
@@ -147,11 +158,11 @@ describe("the file", () => {
 
   test("is used by one server at a time, and free when that has closed", async () => {
     const store = await open();
-    const refused = await errorOf(openSqliteStore({ path, replica: "gw-2" }));
+    const refused = await errorOf(openSqliteStore({ path, keys: TEST_KEYS, replica: "gw-2" }));
     expect(refused.code).toBe("configuration");
     expect(refused.message).toContain("another hoopish-server uses this store");
     // The refused one must not have loosened the lock.
-    expect((await errorOf(openSqliteStore({ path, replica: "gw-3" }))).code).toBe("configuration");
+    expect((await errorOf(openSqliteStore({ path, keys: TEST_KEYS, replica: "gw-3" }))).code).toBe("configuration");
     await writeCall(store);
     await close(store);
     await open();
@@ -167,7 +178,9 @@ describe("the file", () => {
       join(folder, "file"),
       "this is no database, and longer than the header of one would have to be at least",
     );
-    expect((await errorOf(openSqliteStore({ path: at(), replica: "gw-1" }))).code).toBe("configuration");
+    expect((await errorOf(openSqliteStore({ path: at(), keys: TEST_KEYS, replica: "gw-1" }))).code).toBe(
+      "configuration",
+    );
   });
 
   test("of a newer program is not touched", async () => {
@@ -175,7 +188,7 @@ describe("the file", () => {
     const db = new DatabaseSync(path);
     db.exec("PRAGMA user_version = 99");
     db.close();
-    const refused = await errorOf(openSqliteStore({ path, replica: "gw-1" }));
+    const refused = await errorOf(openSqliteStore({ path, keys: TEST_KEYS, replica: "gw-1" }));
     expect(refused.code).toBe("configuration");
     expect(refused.message).toContain("99");
   });
@@ -183,12 +196,16 @@ describe("the file", () => {
   test("refuses UPDATE, DELETE and REPLACE of records and payloads, to whoever opens it", async () => {
     const store = await open();
     await writeCall(store);
+    expect(await allItems(store)).toHaveLength(2);
     const db = new DatabaseSync(path, { timeout: 1_000 });
-    for (const table of ["records", "payloads"]) {
-      expect(() => db.exec(`DELETE FROM ${table}`)).toThrow(/never deleted/);
+    expect(() => db.exec("DELETE FROM records")).toThrow(/never deleted/);
+    for (const table of ["vault", "vault_keys", "pieces"]) {
+      expect(() => db.exec(`DELETE FROM ${table}`)).toThrow(/by a purge alone/);
     }
     expect(() => db.exec("UPDATE records SET leaf = x'00'")).toThrow(/never changed/);
-    expect(() => db.exec("UPDATE payloads SET bytes = x'00'")).toThrow(/never changed/);
+    expect(() => db.exec("UPDATE vault SET bytes = x'00'")).toThrow(/never changed/);
+    expect(() => db.exec("UPDATE vault_keys SET wrapped = x'00'")).toThrow(/never changed/);
+    expect(() => db.exec("UPDATE pieces SET sizes = x'00'")).toThrow(/never changed/);
     expect(() => db.exec("INSERT OR REPLACE INTO records (idx, leaf) VALUES (0, x'00')")).toThrow(/without a gap/);
     expect(() => db.exec("INSERT INTO records (idx, leaf) VALUES (9, x'00')")).toThrow(/without a gap/);
     db.close();
@@ -197,28 +214,41 @@ describe("the file", () => {
 });
 
 describe("a store that cannot write", () => {
-  test("refuses with evidence_unavailable while another holds the database, and recovers by itself", async () => {
+  test("goes on for a moment while another holds the database, then refuses, and recovers by itself with everything", async () => {
     const store = await open();
     await writeCall(store);
     const other = new DatabaseSync(path);
     other.exec("BEGIN IMMEDIATE");
-    const call = newCallId();
-    const request = wholePayload(call, "request", Buffer.from("hi"));
-    const write = (): Promise<void> => store.log.append([decidedDraft({ call }, [request])], [request.piece]);
-    const [first, second] = await Promise.all([errorOf(write()), errorOf(store.log.append([answeredDraft({ call })]))]);
-    expect([first.code, second.code]).toEqual(["evidence_unavailable", "evidence_unavailable"]);
-    expect((first.cause as Error).message).toContain("locked");
+    const calls: CallId[] = [];
+    const write = async (): Promise<void> => {
+      const call = newCallId();
+      const request = wholePayload(call, "request", Buffer.from("hi"));
+      await store.log.append([decidedDraft({ call }, [request]), answeredDraft({ call })], [request.piece]);
+      calls.push(call);
+    };
+    // What is durable in the intake is durable: nobody waits for the lock.
+    await write();
+    let refusal: HoopishError | undefined;
+    while (refusal === undefined) {
+      await write().catch((error: HoopishError) => {
+        refusal = error;
+      });
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    expect(refusal.code).toBe("evidence_unavailable");
+    expect((refusal.cause as Error).message).toContain("locked");
     expect(store.log.writable).toBe(false);
+    expect((await errorOf(write())).code).toBe("evidence_unavailable");
     other.exec("ROLLBACK");
     other.close();
-    await write();
+    await vi.waitFor(write, 5_000);
     expect(store.log.writable).toBe(true);
-    await store.log.append([answeredDraft({ call })]);
     const records = (await allItems(store)).map(
       (item) => JSON.parse(item.kind === "record" ? item.leaf : "") as StoredRecord,
     );
-    expect(records.map(({ src }) => src.n)).toEqual([0, 1, 2, 3]);
-    expect((await bytesOf(store.reader.payload(call, "request"))).toString()).toBe("hi");
+    expect(records.map(({ src }) => src.n)).toEqual(records.map((_, position) => position));
+    expect(records.length).toBe(2 + 2 * calls.length);
+    for (const call of calls) expect((await bytesOf(store.reader.payload(call, "request"))).toString()).toBe("hi");
   });
 
   test("refuses when the disk is full, keeps what it has said yes to, and nothing of what it refused", async () => {
@@ -227,7 +257,7 @@ describe("a store that cannot write", () => {
     let refusal: HoopishError | undefined;
     while (refusal === undefined) {
       const call = newCallId();
-      const request = wholePayload(call, "request", Buffer.alloc(20_000, "x"));
+      const request = wholePayload(call, "request", randomBytes(20_000));
       try {
         await store.log.append([decidedDraft({ call }, [request]), answeredDraft({ call })], [request.piece]);
         written.push(call);

@@ -1,12 +1,15 @@
-import { HoopishError } from "@hoopish/protocol";
+import { type CallId, HoopishError, type PayloadField } from "@hoopish/protocol";
 import type { AgentStore, EnrolledAgent } from "../../agents/port.ts";
 import { createEvidenceLog } from "../../evidence/log.ts";
-import type { EvidenceLog, EvidenceReader } from "../../evidence/port.ts";
+import type { EvidenceLog, EvidenceReader, LogTree, TimedPiece } from "../../evidence/port.ts";
 import { type LeftOpen, recover } from "../../evidence/recovery.ts";
 import { createAgentStore } from "./agent-store.ts";
+import { readKept, readRecords } from "./bundle-reads.ts";
 import { Commits } from "./commits.ts";
+import type { StoreKeys } from "./database.ts";
 import type { ExportBatch, ExportPosition } from "./export-queries.ts";
 import type { PayloadBytes } from "./payload-queries.ts";
+import { SignedTree } from "./signed-tree.ts";
 import { DatabaseThreads } from "./threads.ts";
 
 export interface SqliteStoreOptions {
@@ -14,15 +17,27 @@ export interface SqliteStoreOptions {
   readonly path: string;
   /** Which server this is, in every record's `src`. */
   readonly replica: string;
+  readonly keys: StoreKeys;
+  /** Before anything is signed: looks whether what is here is what was seen outside. Rejects: the store is closed again. */
+  readonly beforeSigning?: (log: StoredLog) => Promise<void>;
   /** Unix milliseconds. */
   readonly clock?: () => number;
   /** Pages of the file, at most; for tests of a full disk. */
   readonly maxPages?: number;
 }
 
+/** The log as the store holds it at the start. */
+export interface StoredLog {
+  readonly size: number;
+  readonly root: Uint8Array;
+  /** RFC 6962 §2.1.2, for 0 < from < to ≤ size. */
+  consistency(from: number, to: number): Promise<readonly Uint8Array[]>;
+}
+
 export interface SqliteStore {
   readonly log: EvidenceLog;
   readonly reader: EvidenceReader;
+  readonly tree: LogTree;
   readonly agents: AgentStore;
   /** What a crash had left open, and was ended in the log before anything else. */
   readonly recovered: { readonly calls: number; readonly sessions: number };
@@ -35,17 +50,30 @@ export interface SqliteStore {
  * @throws HoopishError configuration: the file cannot be opened, or another server uses it; evidence_unavailable
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<SqliteStore> {
-  const threads = await DatabaseThreads.open({ path: options.path, maxPages: options.maxPages });
-  const bootIndex = threads.lastWriter.size;
-  const commits = new Commits(threads);
+  const { path, keys, maxPages } = options;
+  const threads = await DatabaseThreads.open({ path, keys, maxPages });
+  const bootIndex = threads.lastWriter.opened.size;
+  try {
+    await options.beforeSigning?.(await storedLog(threads));
+    await threads.beginSigning();
+  } catch (error) {
+    await threads.close();
+    throw error;
+  }
+  const storePath = path === ":memory:" ? undefined : path;
+  const commits = await Commits.open(threads, { storePath, vaultKey: keys.vault });
   const log = createEvidenceLog(commits, options);
   const ask: Ask = async (method, ...args) => {
     await commits.settle();
     return (await threads.reader()).ask(`reader.${method}`, ...args);
   };
+  const tree = new SignedTree(threads, keys.log);
   const close = async (): Promise<void> => {
     await log.close();
+    // What was written last is signed too; a store that cannot write keeps what it has.
+    await tree.sign().catch(() => undefined);
     await threads.close();
+    commits.close();
   };
   try {
     // What a change rests on is asked of the thread that makes the change.
@@ -58,28 +86,36 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Sqli
       },
       log,
     );
-    return { log, reader: createReader(ask, bootIndex), agents, recovered, close };
+    return { log, reader: createReader(ask, bootIndex), tree, agents, recovered, close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
+async function storedLog(threads: DatabaseThreads): Promise<StoredLog> {
+  const { size } = threads.lastWriter.opened;
+  const reader = await threads.reader();
+  return {
+    size,
+    root: await reader.ask<Uint8Array>("reader.root", size),
+    consistency: (from, to) => reader.ask("reader.consistency", from, to),
+  };
+}
+
 type Ask = <T>(method: string, ...args: readonly unknown[]) => Promise<T>;
 
 function createReader(ask: Ask, bootIndex: number): EvidenceReader {
   return {
+    pieces: (id, field) => timedPieces(ask, id, field),
+    records: (from, to) => readRecords(ask, from, to),
+    kept: (wanted) => readKept(ask, (id, field) => timedPieces(ask, id, field), wanted),
     calls: async (filter, limit, cursor) => ask("calls", filter, limit, checked(cursor)),
     call: (id) => ask("call", id),
     pastSessions: async (user, limit, cursor) => ask("pastSessions", bootIndex, user, limit, checked(cursor)),
     session: (id) => ask("session", id),
     async *payload(id, field) {
-      let seq: number | undefined = 0;
-      while (seq !== undefined) {
-        const part: PayloadBytes = await ask("payloadPart", id, field, seq);
-        yield* part.bytes;
-        seq = part.nextSeq;
-      }
+      for await (const { bytes } of timedPieces(ask, id, field)) yield bytes;
     },
     async *export({ sinceMs, untilMs }, payloads) {
       let position: ExportPosition | undefined;
@@ -90,6 +126,15 @@ function createReader(ask: Ask, bootIndex: number): EvidenceReader {
       } while (position !== undefined);
     },
   };
+}
+
+async function* timedPieces(ask: Ask, id: CallId, field: PayloadField): AsyncGenerator<TimedPiece> {
+  let block: number | undefined = 0;
+  while (block !== undefined) {
+    const part: PayloadBytes = await ask("payloadPart", id, field, block);
+    yield* part.pieces;
+    block = part.nextBlock;
+  }
 }
 
 /** A cursor comes from outside. @throws HoopishError bad_request */

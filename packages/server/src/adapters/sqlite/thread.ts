@@ -1,8 +1,10 @@
 import { Worker } from "node:worker_threads";
+import type { SignedCheckpoint } from "../../evidence/port.ts";
 import { StoreLost } from "../../evidence/store.ts";
 import type { DatabaseOptions } from "./database.ts";
-import { BATCH, batchOf, controlOf, ring, SLOTS, type Slots } from "./shared.ts";
-import type { Reply, Request, ThreadData, WireError } from "./worker.ts";
+import { RingWriter } from "./ring.ts";
+import { controlOf, RING_URGENT, ring, SLOTS, type Slots, WRITER_ASLEEP } from "./shared.ts";
+import type { Opened, Reply, Request, ThreadData, WireError } from "./worker.ts";
 
 interface Waiting {
   readonly resolve: (value: unknown) => void;
@@ -28,18 +30,22 @@ export class SqliteError extends Error {
  * go of both sooner (20 to 30 MiB less resident after 256 MiB were read back).
  */
 const YOUNG_GENERATION_MIB = 2;
+/** With so much in the ring the writer is told not to gather any longer. */
+const MUCH_BYTES = 2 * 1024 * 1024;
 
 /** A database thread, seen from the server's. */
 export class DatabaseThread {
-  /** Records in the log when it was opened. */
-  size = 0;
-  /** Where a batch for `commit` is written. */
-  readonly batch: Buffer;
+  /** The writer's: where batches are placed for it. */
+  readonly ring: RingWriter;
+  /** The writer has signed the log. */
+  onCheckpoint: (checkpoint: SignedCheckpoint) => void = () => undefined;
   readonly #worker: Worker;
   readonly #control: Int32Array;
   readonly #slots: Slots;
   readonly #waiting = new Map<number, Waiting>();
+  #opened: Opened | undefined;
   #batchWaiting: Waiting | undefined;
+  #stuck: SqliteError | undefined;
   #lost: StoreLost | undefined;
   #nextId = 1;
 
@@ -50,23 +56,23 @@ export class DatabaseThread {
     onEnd: () => void = () => undefined,
   ): Promise<DatabaseThread> {
     const thread = new DatabaseThread(options, memory, onEnd);
-    thread.size = await new Promise<number>((resolve, reject) => {
+    thread.#opened = await new Promise<Opened | undefined>((resolve, reject) => {
       thread.#waiting.set(0, { resolve: resolve as Waiting["resolve"], reject });
     });
     return thread;
   }
 
   private constructor(options: DatabaseOptions, memory: SharedArrayBuffer, onEnd: () => void) {
-    this.batch = batchOf(memory);
+    this.ring = new RingWriter(memory);
     this.#control = controlOf(memory);
     this.#slots = SLOTS[options.role];
-    // Left by a thread that ended before it took it: its batch was refused.
-    if (options.role === "writer") Atomics.store(this.#control, BATCH, 0);
+    // Left by a thread that ended before it took it: the intake has it.
+    if (options.role === "writer") this.ring.clear();
     // The compiler rewrites imports, not URLs: from source this is worker.ts, from dist worker.js.
-    const file = import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js";
-    this.#worker = new Worker(new URL(file, import.meta.url), {
+    const source = import.meta.url.endsWith(".ts");
+    this.#worker = new Worker(new URL(source ? "./worker.ts" : "./worker.js", import.meta.url), {
       workerData: { ...options, memory } satisfies ThreadData,
-      execArgv: ["--disable-warning=ExperimentalWarning"],
+      execArgv: ["--disable-warning=ExperimentalWarning", ...(source ? ["--conditions=@hoopish/source"] : [])],
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB },
       name: `hoopish-store-${options.role}`,
     });
@@ -81,12 +87,31 @@ export class DatabaseThread {
     return this.#lost !== undefined;
   }
 
-  /** Resolves when the batch of `length` bytes that was written into `batch` is durable. One at a time. */
-  commit(length: number): Promise<void> {
+  /** The writer's: what the database was when it was opened. */
+  get opened(): Opened {
+    if (this.#opened === undefined) throw new Error("this thread writes nothing");
+    return this.#opened;
+  }
+
+  /** Why the database takes nothing now of what is durable in the intake. */
+  get stuck(): SqliteError | undefined {
+    return this.#stuck;
+  }
+
+  /** A batch that is durable was published in the ring: the thread brings it into the database before long. */
+  published(): void {
+    Atomics.add(this.#control, this.#slots.bell, 1);
+    const much = this.ring.waiting > MUCH_BYTES;
+    if (much) Atomics.store(this.#control, RING_URGENT, 1);
+    if (much || Atomics.load(this.#control, WRITER_ASLEEP) === 1) Atomics.notify(this.#control, this.#slots.bell);
+  }
+
+  /** Resolves when the batch that was published is in the database and durable there. One at a time. */
+  applied(): Promise<void> {
     if (this.#lost !== undefined) return Promise.reject(this.#lost);
     return new Promise((resolve, reject) => {
       this.#batchWaiting = { resolve: resolve as () => void, reject };
-      Atomics.store(this.#control, BATCH, length);
+      Atomics.store(this.#control, RING_URGENT, 1);
       ring(this.#control, this.#slots);
     });
   }
@@ -104,9 +129,9 @@ export class DatabaseThread {
     });
   }
 
-  /** As commit, for a batch that `batch` has no room for. Its memory goes to the thread. */
-  commitLarge(bytes: Buffer<ArrayBuffer>): Promise<void> {
-    return this.#ask("writer.commitLarge", [bytes], [bytes.buffer]);
+  /** A batch that the ring has no room for: durable in the database when it resolves. Its memory goes to the thread. */
+  applyLarge(bytes: Buffer<ArrayBuffer>): Promise<void> {
+    return this.#ask("writer.applyLarge", [bytes], [bytes.buffer]);
   }
 
   async close(): Promise<void> {
@@ -123,6 +148,18 @@ export class DatabaseThread {
   }
 
   #take(reply: Reply): void {
+    if (reply === "moving") {
+      this.#stuck = undefined;
+      return;
+    }
+    if (reply !== true && "checkpoint" in reply) {
+      this.onCheckpoint(reply.checkpoint);
+      return;
+    }
+    if (reply !== true && "stuck" in reply) {
+      this.#stuck = new SqliteError(reply.stuck);
+      return;
+    }
     if (reply === true || "batch" in reply) {
       const waiting = this.#batchWaiting;
       this.#batchWaiting = undefined;

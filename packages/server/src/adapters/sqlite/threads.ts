@@ -1,27 +1,33 @@
 import { HoopishError } from "@hoopish/protocol";
+import type { SignedCheckpoint } from "../../evidence/port.ts";
 import { StoreLost } from "../../evidence/store.ts";
 import type { DatabaseOptions } from "./database.ts";
 import { sharedMemory } from "./shared.ts";
 import { DatabaseThread } from "./thread.ts";
 
 type Options = Omit<DatabaseOptions, "role">;
+type Listener = (checkpoint: SignedCheckpoint) => void;
 
 /**
  * The threads of one store: one writes; one answers auditors, and moves what is written from the WAL into the file. A
  * database in memory has one connection, so the writer does everything.
  */
 export class DatabaseThreads {
+  /** Hear of each checkpoint when it is signed and durable. */
+  readonly checkpointListeners: Set<Listener> = new Set();
   readonly #options: Options;
   readonly #memory: SharedArrayBuffer;
   #writer: DatabaseThread;
   #reader: Promise<DatabaseThread> | undefined;
   #reopening: Promise<DatabaseThread> | undefined;
   #closed = false;
+  #signing = false;
 
   /** @throws HoopishError configuration: the file cannot be opened, or another server uses it */
   static async open(options: Options): Promise<DatabaseThreads> {
     const memory = sharedMemory();
     const threads = new DatabaseThreads(options, memory, await opened({ ...options, role: "writer" }, memory));
+    threads.#listen();
     await threads.reader();
     return threads;
   }
@@ -38,6 +44,12 @@ export class DatabaseThreads {
     if (this.#closed) return Promise.reject(closed());
     this.#reopening ??= this.#reopen();
     return this.#reopening;
+  }
+
+  /** What is here may be signed now: nothing outside speaks against it. */
+  async beginSigning(): Promise<void> {
+    this.#signing = true;
+    await (await this.writer()).ask("signer.begin");
   }
 
   /** As it is now; its thread may have ended. */
@@ -69,9 +81,16 @@ export class DatabaseThreads {
     await this.#writer.close();
   }
 
+  #listen(): void {
+    this.#writer.onCheckpoint = (checkpoint) => {
+      for (const listener of this.checkpointListeners) listener(checkpoint);
+    };
+  }
+
   async #reopen(): Promise<DatabaseThread> {
     try {
-      this.#writer = await opened({ ...this.#options, role: "writer" }, this.#memory);
+      this.#writer = await opened({ ...this.#options, role: "writer", signing: this.#signing }, this.#memory);
+      this.#listen();
       return this.#writer;
     } finally {
       this.#reopening = undefined;
@@ -80,6 +99,12 @@ export class DatabaseThreads {
 }
 
 const closed = (): StoreLost => new StoreLost("the store is closed");
+
+const HINTS: ReadonlyMap<string, string> = new Map([
+  ["HOOPISH_VAULT_KEY", "name the vaultKeyFile with which this store was made"],
+  ["HOOPISH_INTAKE", "keep these files as they are and ask for help: they hold records that the database has not"],
+  ["HOOPISH_LOG", "bring back the newest database, or the key with which it was signed; nothing was written"],
+]);
 
 async function opened(
   options: DatabaseOptions,
@@ -96,6 +121,11 @@ async function opened(
         cause,
       });
     }
-    throw new HoopishError("configuration", `the store ${options.path} cannot be opened: ${message}`, { cause });
+    const known = code === undefined ? undefined : HINTS.get(code);
+    const hint = known === undefined ? {} : { hint: known };
+    throw new HoopishError("configuration", `the store ${options.path} cannot be opened: ${message}`, {
+      cause,
+      ...hint,
+    });
   }
 }

@@ -7,18 +7,27 @@ import { type IndexEntry, indexEntry } from "./index-entry.ts";
  *
  *   u32 records · u32 rows · u32 bytes of changes (JSON) · f64 index of the first record
  *   record: u8 kind · u8 verdict · f64 time · u32 leaf · u16 id · u16 session · u16 user · u16 connection · the five texts
- *   row:    f64 call key · u8 field · u8 salt bytes · u32 seq · u32 bytes · salt · bytes
+ *   row:    f64 call key · u8 field · u8 salt bytes · u8 retention class · u8 0 · u16 month · u16 0 · u32 ms · u32 bytes ·
+ *           salt · bytes
  */
 const HEAD = 20;
 const RECORD_HEAD = 22;
-const ROW_HEAD = 18;
+const ROW_HEAD = 24;
 
-/** A row of the vault, ready to be written. */
-export interface VaultRow {
+/** What a piece of a payload is part of, and when it came. */
+export interface PieceFacts {
   /** Index of the record that decided the call. */
   readonly callKey: number;
   readonly field: number;
-  readonly seq: number;
+  /** Retention class, and the month in which the call was decided: see keys.ts. */
+  readonly retention: number;
+  readonly month: number;
+  /** Milliseconds since the call was decided. */
+  readonly atMs: number;
+}
+
+/** A piece of a payload on its way into the vault. */
+export interface VaultRow extends PieceFacts {
   readonly bytes: readonly Uint8Array[];
   readonly length: number;
   readonly salt: Uint8Array | undefined;
@@ -82,8 +91,10 @@ function packRow(row: VaultRow, out: Buffer, start: number): number {
   out.writeDoubleLE(row.callKey, start);
   out[start + 8] = row.field;
   out[start + 9] = salt;
-  out.writeUInt32LE(row.seq, start + 10);
-  out.writeUInt32LE(row.length, start + 14);
+  out[start + 10] = row.retention;
+  out.writeUInt16LE(row.month, start + 12);
+  out.writeUInt32LE(Math.min(row.atMs, MAX_U32), start + 16);
+  out.writeUInt32LE(row.length, start + 20);
   let at = start + ROW_HEAD;
   if (row.salt !== undefined) out.set(row.salt, at);
   at += salt;
@@ -94,10 +105,12 @@ function packRow(row: VaultRow, out: Buffer, start: number): number {
   return at;
 }
 
+const MAX_U32 = 2 ** 32 - 1;
+
 /** Takes a packed batch apart. What it hands out lies in `bytes`, and is good only until the call returns. */
 export interface BatchSink {
   record(index: number, leaf: Buffer, entry: IndexEntry): void;
-  row(callKey: number, field: number, seq: number, bytes: Buffer, salt: Buffer | undefined): void;
+  row(facts: PieceFacts, bytes: Buffer, salt: Buffer | undefined): void;
   changes(changes: readonly object[]): void;
 }
 
@@ -133,11 +146,15 @@ function readRecord(bytes: Buffer, start: number, index: number, sink: BatchSink
 function readRow(bytes: Buffer, start: number, sink: BatchSink): number {
   const salt = start + ROW_HEAD;
   const data = salt + (bytes[start + 9] as number);
-  const end = data + bytes.readUInt32LE(start + 14);
+  const end = data + bytes.readUInt32LE(start + 20);
   sink.row(
-    bytes.readDoubleLE(start),
-    bytes[start + 8] as number,
-    bytes.readUInt32LE(start + 10),
+    {
+      callKey: bytes.readDoubleLE(start),
+      field: bytes[start + 8] as number,
+      retention: bytes[start + 10] as number,
+      month: bytes.readUInt16LE(start + 12),
+      atMs: bytes.readUInt32LE(start + 16),
+    },
     bytes.subarray(data, end),
     data === salt ? undefined : bytes.subarray(salt, data),
   );

@@ -1,14 +1,18 @@
-/**
- * A thread that has the database open. It imports nothing of other packages at run time, so that it starts from source
- * and from dist alike.
- */
+/** A thread that has the database open. */
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import type { SignedCheckpoint } from "../../evidence/port.ts";
+import type { PackedRecords } from "./bundle-queries.ts";
 import { CheckpointHelper, Checkpoints } from "./checkpoints.ts";
 import { type DatabaseOptions, openCheckpointer, openReader, openWriter } from "./database.ts";
 import type { ExportBatch } from "./export-queries.ts";
+import { type Recovered, recoverIntake } from "./intake/recovery.ts";
 import type { PayloadBytes } from "./payload-queries.ts";
+import { Query } from "./query.ts";
 import { Reader } from "./reader.ts";
-import { BATCH, batchOf, controlOf, SLOTS } from "./shared.ts";
+import { type RingBatch, RingReader } from "./ring.ts";
+import { controlOf, RING_URGENT, SLOTS, WRITER_ASLEEP } from "./shared.ts";
+import { CheckpointWriter } from "./tree/checkpoint-writer.ts";
+import { TreeReader } from "./tree/tree-reader.ts";
 import { Writer } from "./writer.ts";
 
 export interface ThreadData extends DatabaseOptions {
@@ -28,25 +32,48 @@ export interface WireError {
   readonly errcode: number | undefined;
 }
 
-/** `true`: the batch in shared memory is durable. */
+/**
+ * `true`: the batch that somebody waits for is in the database. `stuck`: batches that are durable in the intake cannot be
+ * brought into the database now; `moving`: they can again. `checkpoint`: signed, and durable.
+ */
 export type Reply =
   | true
+  | "moving"
   | { readonly batch: WireError }
+  | { readonly stuck: WireError }
+  | { readonly checkpoint: SignedCheckpoint }
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly error: WireError };
+
+/** What the writer's thread says when it has opened the database. */
+export interface Opened {
+  /** Records in the log. */
+  readonly size: number;
+  readonly intake: Recovered;
+  /** What was signed last. */
+  readonly checkpoint: SignedCheckpoint;
+}
 
 interface Targets {
   readonly reader: Reader;
   readonly writer: Writer | undefined;
+  readonly signer?: { sign(): SignedCheckpoint; signAt(size: number): SignedCheckpoint; begin(): void };
 }
 
-/** With nothing to do for so long, the derived tables are brought up to the log. */
-const IDLE_MS = 5;
+/** Batches that are durable in the intake are gathered for so long, or until there is so much of them. */
+const GATHER_MS = 25;
+const GATHER_BYTES = 512 * 1024;
+/** One transaction takes about so much. */
+const TRANSACTION_BYTES = 4 * 1024 * 1024;
+/** When the database takes nothing, it is tried again this often. */
+const RETRY_MS = 250;
 
 if (parentPort === null) throw new Error("this file is a worker");
 const port = parentPort;
 const data = workerData as ThreadData;
 const control = controlOf(data.memory);
+/** Messages that were answered. */
+let taken = 0;
 
 const reply = (message: Reply, transfer: readonly ArrayBuffer[] = []): void => port.postMessage(message, transfer);
 
@@ -55,73 +82,181 @@ const wireError = (thrown: unknown): WireError => {
   return { message: message ?? String(thrown), code, errcode };
 };
 
-/** What the thread does when it has answered, and when it has had nothing to do for a while. */
-interface Chores {
-  readonly waiting: boolean;
-  tidy(idle: boolean): void;
-}
-
-try {
-  if (data.role === "writer") runWriter();
-  else runReader();
-  reply({ id: -1, value: undefined });
-} catch (thrown) {
-  reply({ id: 0, error: wireError(thrown) });
-}
-
 function runWriter(): void {
   const open = openWriter(data);
-  const reader = new Reader(open.db);
-  const writer = new Writer(open.db, new Checkpoints(open.db, control, data.path === ":memory:"));
-  reply({ id: 0, value: reader.size() });
-  serve({ reader, writer }, writer);
+  const reader = new Reader(open.db, data.keys);
+  const writer = new Writer(open.db, data.keys.vault, new Checkpoints(open.db, control, data.path === ":memory:"));
+  const intake = recover(writer);
+  const query = new Query(open.db);
+  const signer = new CheckpointWriter(writer, query, new TreeReader(query), data.keys.log, Date.now);
+  reply({ id: 0, value: { size: reader.size(), intake, checkpoint: signer.last } satisfies Opened });
+  const feed = new Feed(writer, new RingReader(data.memory), signer);
+  const targets = {
+    reader,
+    writer,
+    signer: {
+      sign: () => feed.sign(),
+      signAt: (size: number) => signer.signAt(size),
+      begin: () => feed.beginSigning(),
+    },
+  };
+  for (;;) {
+    const rung = Atomics.load(control, SLOTS.writer.bell);
+    // A question is about all that was durable when it was asked.
+    if (Atomics.load(control, SLOTS.writer.messages) !== taken) feed.apply();
+    if (!answerAll(targets, SLOTS.writer.messages)) break;
+    feed.applyIfDue();
+    feed.signIfDue();
+    Atomics.wait(control, SLOTS.writer.bell, rung, feed.sleepMs());
+    Atomics.store(control, WRITER_ASLEEP, 0);
+  }
   open.close();
+}
+
+/** What a crash left in the intake comes into the database before anything else does. */
+function recover(writer: Writer): Recovered {
+  if (data.path === ":memory:") return { frames: 0, lastSeq: 0, lastSerial: 0 };
+  const recovered = recoverIntake(data.path, data.keys.vault, writer.intake, (seq, bytes) => {
+    writer.apply([{ seq, bytes }], false);
+  });
+  writer.sync();
+  writer.settle();
+  return recovered;
+}
+
+/** Brings what the ring holds into the database. */
+class Feed {
+  readonly #writer: Writer;
+  readonly #ring: RingReader;
+  readonly #signer: CheckpointWriter;
+  /** performance.now() of when the first batch that waits was seen. */
+  #since: number | undefined;
+  #stuck = false;
+  #signing: boolean;
+
+  constructor(writer: Writer, ring: RingReader, signer: CheckpointWriter) {
+    this.#writer = writer;
+    this.#ring = ring;
+    this.#signer = signer;
+    this.#signing = data.signing === true;
+  }
+
+  beginSigning(): void {
+    this.#signing = true;
+  }
+
+  signIfDue(): void {
+    if (this.#signDueInMs() !== 0) return;
+    try {
+      this.sign();
+    } catch {
+      // The disk is full or broken: the next batch finds out and says so, and this is tried again.
+    }
+  }
+
+  /** Signs what is in the database, and tells the server. */
+  sign(): SignedCheckpoint {
+    const before = this.#signer.last;
+    const checkpoint = this.#signer.sign();
+    if (checkpoint !== before) reply({ checkpoint });
+    return checkpoint;
+  }
+
+  applyIfDue(): void {
+    if (this.#ring.empty) {
+      this.#since = undefined;
+      return;
+    }
+    this.#since ??= performance.now();
+    const due = this.#ring.waiting >= GATHER_BYTES || performance.now() - this.#since >= GATHER_MS;
+    if (due || Atomics.exchange(control, RING_URGENT, 0) === 1) this.apply();
+  }
+
+  /** All of it. What the database does not take now stays where it is. */
+  apply(): void {
+    while (!this.#ring.empty && this.#applySome());
+    this.#since = undefined;
+    this.#writer.tidy();
+  }
+
+  sleepMs(): number | undefined {
+    if (this.#stuck) return RETRY_MS;
+    if (!this.#ring.empty) return GATHER_MS;
+    Atomics.store(control, WRITER_ASLEEP, 1);
+    // What was published before the flag stood had nobody to wake.
+    const due = this.#signDueInMs();
+    return this.#ring.empty ? (due === 0 ? RETRY_MS : due) : 0;
+  }
+
+  #signDueInMs(): number | undefined {
+    return this.#signing ? this.#signer.dueInMs() : undefined;
+  }
+
+  /** @returns false when the database takes nothing now */
+  #applySome(): boolean {
+    const batches: RingBatch[] = [];
+    let bytes = 0;
+    for (const batch of this.#ring.batches()) {
+      // A batch that somebody waits for may be refused: it stands and falls alone.
+      if (batch.direct && batches.length > 0) break;
+      batches.push(batch);
+      bytes += batch.bytes.length;
+      if (batch.direct || bytes >= TRANSACTION_BYTES) break;
+    }
+    const last = batches.at(-1);
+    if (last === undefined) return false;
+    try {
+      this.#writer.apply(
+        batches.map(({ seq, direct, bytes: packed }) => ({ seq: direct ? undefined : seq, bytes: packed })),
+        last.direct,
+      );
+    } catch (thrown) {
+      if (last.direct) {
+        this.#ring.release(last);
+        reply({ batch: wireError(thrown) });
+        return true;
+      }
+      if (!this.#stuck) reply({ stuck: wireError(thrown) });
+      this.#stuck = true;
+      return false;
+    }
+    this.#ring.release(last);
+    if (last.direct) reply(true);
+    if (this.#stuck) reply("moving");
+    this.#stuck = false;
+    return true;
+  }
 }
 
 function runReader(): void {
   const open = openReader(data);
   const other = openCheckpointer(data);
-  const reader = new Reader(open.db);
+  const reader = new Reader(open.db, data.keys);
   const helper = new CheckpointHelper(other.db, control);
-  reply({ id: 0, value: reader.size() });
-  serve({ reader, writer: undefined }, helper);
+  reply({ id: 0, value: undefined });
+  for (;;) {
+    const rung = Atomics.load(control, SLOTS.reader.bell);
+    if (!answerAll({ reader, writer: undefined }, SLOTS.reader.messages)) break;
+    helper.tidy();
+    Atomics.wait(control, SLOTS.reader.bell, rung);
+  }
   other.close();
   open.close();
 }
 
-/** Until it is told to close. */
-function serve(targets: Targets, chores: Chores): void {
-  const batch = batchOf(data.memory);
-  const { bell, messages } = SLOTS[data.role];
-  let taken = 0;
-  for (;;) {
-    const rung = Atomics.load(control, bell);
-    if (targets.writer !== undefined) commitWaiting(targets.writer, batch);
-    for (const due = Atomics.load(control, messages); taken !== due; taken = (taken + 1) | 0) {
-      const received = receiveMessageOnPort(port) as { message: Request } | undefined;
-      if (received === undefined) {
-        // Counted for a thread that was here before this one.
-        taken = due;
-        break;
-      }
-      if (received.message.method === "close") return;
-      answer(received.message, targets);
+/** @returns false when it was told to close */
+function answerAll(targets: Targets, messages: number): boolean {
+  for (const due = Atomics.load(control, messages); taken !== due; taken = (taken + 1) | 0) {
+    const received = receiveMessageOnPort(port) as { message: Request } | undefined;
+    if (received === undefined) {
+      // Counted for a thread that was here before this one.
+      taken = due;
+      break;
     }
-    chores.tidy(false);
-    if (Atomics.wait(control, bell, rung, chores.waiting ? IDLE_MS : undefined) === "timed-out") chores.tidy(true);
+    if (received.message.method === "close") return false;
+    answer(received.message, targets);
   }
-}
-
-function commitWaiting(writer: Writer, batch: Buffer): void {
-  const length = Atomics.load(control, BATCH);
-  if (length === 0) return;
-  Atomics.store(control, BATCH, 0);
-  try {
-    writer.commit(batch.subarray(0, length));
-    reply(true);
-  } catch (thrown) {
-    reply({ batch: wireError(thrown) });
-  }
+  return true;
 }
 
 function answer({ id, method, args }: Request, targets: Targets): void {
@@ -143,7 +278,17 @@ function call(targets: Targets, method: string, args: readonly unknown[]): unkno
 
 /** The bytes of an answer's payloads: they go to whoever asked, and are not copied. */
 function buffersOf(value: unknown): ArrayBuffer[] {
-  const { bytes, items } = (value ?? {}) as Partial<PayloadBytes & ExportBatch>;
-  const large = bytes ?? items?.flatMap((item) => (item.kind === "payload" ? [item.bytes] : [])) ?? [];
+  const { pieces, items, bytes } = (value ?? {}) as Partial<PayloadBytes & ExportBatch & PackedRecords>;
+  if (bytes !== undefined) return [bytes.buffer];
+  const ofPieces = pieces?.map(({ bytes }): Uint8Array => bytes);
+  const large = ofPieces ?? items?.flatMap((item) => (item.kind === "payload" ? [item.bytes] : [])) ?? [];
   return large.filter((part) => part.byteLength === part.buffer.byteLength).map((part) => part.buffer as ArrayBuffer);
+}
+
+try {
+  if (data.role === "writer") runWriter();
+  else runReader();
+  reply({ id: -1, value: undefined });
+} catch (thrown) {
+  reply({ id: 0, error: wireError(thrown) });
 }

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { answeredDraft, decidedDraft } from "../../evidence/sample-records.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { type OpenDatabase, openWriter } from "./database.ts";
+import { TEST_KEYS } from "./testing/keys.ts";
 import { packBatch, packedSize } from "./wire.ts";
 import { Writer } from "./writer.ts";
 
@@ -20,8 +21,12 @@ let next = 0;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "hoopish-writer-"));
   path = join(folder, "hoopish.db");
-  open = openWriter({ role: "writer", path });
-  writer = new Writer(open.db, new Checkpoints(open.db, new Int32Array(new SharedArrayBuffer(64)), true));
+  open = openWriter({ role: "writer", path, keys: TEST_KEYS });
+  writer = new Writer(
+    open.db,
+    TEST_KEYS.vault,
+    new Checkpoints(open.db, new Int32Array(new SharedArrayBuffer(64)), true),
+  );
   next = 0;
 });
 afterEach(() => {
@@ -29,33 +34,49 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-function commitCall(): void {
+function commitCall(wait = true): void {
   const call = newCallId();
   const drafts = [decidedDraft({ call }), answeredDraft({ call })];
   const leaves = drafts.map((draft) => ({ text: JSON.stringify(draft), draft, timeMs: 1 }));
   const batch = { firstIndex: next, leaves, rows: [], changes: Buffer.alloc(0) };
   const bytes = Buffer.alloc(packedSize(batch, false));
-  writer.commit(bytes.subarray(0, packBatch(batch, bytes)));
+  writer.apply([{ seq: undefined, bytes: bytes.subarray(0, packBatch(batch, bytes)) }], wait);
   next += leaves.length;
 }
 
+function emptyBatch(): Buffer {
+  const batch = { firstIndex: next, leaves: [], rows: [], changes: Buffer.alloc(0) };
+  const bytes = Buffer.alloc(packedSize(batch, false));
+  return bytes.subarray(0, packBatch(batch, bytes));
+}
+
 const one = (sql: string): unknown => Object.values(open.db.prepare(sql).get() ?? {})[0];
+const NORMAL = 1;
 const FULL = 2;
 
 describe("durability", () => {
-  test("is full at every commit, whatever became of the derived tables", () => {
+  test("is full where somebody waits, whatever became of the derived tables", () => {
     commitCall();
     const other = new DatabaseSync(path);
     other.exec("BEGIN IMMEDIATE");
     expect(() => writer.settle()).toThrow(/locked/);
-    expect(one("PRAGMA synchronous")).toBe(FULL);
-    writer.tidy(true);
-    expect(one("PRAGMA synchronous")).toBe(FULL);
+    writer.tidy();
     other.exec("ROLLBACK");
     other.close();
     writer.settle();
+    expect(one("PRAGMA synchronous")).toBe(NORMAL);
+    commitCall();
     expect(one("PRAGMA synchronous")).toBe(FULL);
     expect(one("SELECT count(*) FROM calls")).toBe(1);
+  });
+
+  test("what the intake has is known to be durable here only after a wait for the disk", () => {
+    writer.apply([{ seq: 7, bytes: emptyBatch() }], false);
+    expect([writer.intake, writer.synced]).toEqual([7, 0]);
+    expect(() => writer.syncIntake(8)).toThrow(/does not take/);
+    writer.syncIntake(7);
+    expect([writer.intake, writer.synced]).toEqual([7, 7]);
+    expect(one("SELECT value FROM state WHERE name = 'intake'")).toBe(7);
   });
 
   test("is put right before a record is taken, if something lowered it", () => {
@@ -67,7 +88,7 @@ describe("durability", () => {
   test("a transaction that was left open is ended first", () => {
     open.db.exec("BEGIN IMMEDIATE; DELETE FROM state");
     commitCall();
-    expect(one("SELECT count(*) FROM state")).toBe(1);
+    expect(one("SELECT count(*) FROM state")).toBe(2);
     expect(one("SELECT count(*) FROM records")).toBe(2);
   });
 });
@@ -84,18 +105,17 @@ test("a batch that does not follow the log is refused whole", () => {
   expect(one("SELECT max(idx) FROM records")).toBe(3);
 });
 
-test("the derived tables follow at 256 records, or when there is nothing else to do", () => {
-  for (let i = 0; i < 127; i++) {
-    commitCall();
-    writer.tidy(false);
-  }
-  expect(one("SELECT count(*) FROM calls")).toBe(0);
-  expect(writer.waiting).toBe(true);
+test("a transaction that fails leaves tree, vault and log as they were", () => {
   commitCall();
-  writer.tidy(false);
-  expect(one("SELECT count(*) FROM calls WHERE ended = key + 1")).toBe(128);
-  expect(writer.waiting).toBe(false);
+  const root = writer.tree.root();
+  const other = new DatabaseSync(path);
+  other.exec("BEGIN IMMEDIATE");
+  expect(() => commitCall()).toThrow(/locked/);
+  other.exec("ROLLBACK");
+  other.close();
+  expect(writer.tree.size).toBe(2);
+  expect(writer.tree.root()).toEqual(root);
+  next = 2;
   commitCall();
-  writer.tidy(true);
-  expect(one("SELECT count(*) FROM calls")).toBe(129);
+  expect(writer.tree.size).toBe(4);
 });

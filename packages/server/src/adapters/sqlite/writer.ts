@@ -4,68 +4,125 @@ import type { AgentChange } from "./agent-store.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import type { IndexEntry } from "./index-entry.ts";
 import { Indexer } from "./indexer.ts";
-import { payloadKey } from "./keys.ts";
+import { Query } from "./query.ts";
+import { LogTree } from "./tree/log-tree.ts";
+import { VaultWriter } from "./vault/vault-writer.ts";
 import { type BatchSink, readBatch } from "./wire.ts";
-
-/** Records that the derived tables may be behind while commits come one after another. */
-const MAX_BEHIND = 256;
 
 const PROBE_BYTES = 128 * 1024;
 
+/** A packed batch, and its number in the intake; undefined: it never was there. */
+export interface NumberedBytes {
+  readonly seq: number | undefined;
+  readonly bytes: Buffer;
+}
+
 /** The one writer of the database. Runs in the store's thread. */
 export class Writer {
+  readonly tree: LogTree;
   readonly #db: DatabaseSync;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
   readonly #insertRecord: StatementSync;
-  readonly #insertPayload: StatementSync;
+  readonly #setIntake: StatementSync;
+  readonly #vault: VaultWriter;
   readonly #indexer: Indexer;
   readonly #checkpoints: Checkpoints;
   readonly #sink: BatchSink;
-  #next: number;
   #entries: { readonly index: number; readonly entry: IndexEntry }[] = [];
+  /** The newest batch of the intake that is in the database, and the newest that the disk is known to have there. */
+  #intake: number;
+  #synced: number;
 
-  constructor(db: DatabaseSync, checkpoints: Checkpoints) {
+  /** @throws Error with code HOOPISH_VAULT_KEY when the vault's key is another */
+  constructor(db: DatabaseSync, vaultKey: Uint8Array, checkpoints: Checkpoints) {
     this.#db = db;
     this.#begin = db.prepare("BEGIN IMMEDIATE");
     this.#commit = db.prepare("COMMIT");
     this.#insertRecord = db.prepare("INSERT INTO records (idx, leaf) VALUES (?, ?)");
-    this.#insertPayload = db.prepare("INSERT INTO payloads (key, bytes, salt) VALUES (?, ?, ?)");
+    this.#setIntake = db.prepare("UPDATE state SET value = ? WHERE name = 'intake'");
+    this.tree = new LogTree(new Query(db), db.prepare("INSERT INTO subtrees (level, idx, hash) VALUES (?, ?, ?)"));
+    this.#vault = new VaultWriter(db, vaultKey);
+    this.#vault.keys.check();
     this.#indexer = new Indexer(db);
     this.#checkpoints = checkpoints;
-    this.#next = (db.prepare("SELECT coalesce(max(idx) + 1, 0) AS next FROM records").get() as { next: number }).next;
+    const state = db.prepare("SELECT value FROM state WHERE name = 'intake'").get() as { value: number };
+    this.#intake = state.value;
+    this.#synced = state.value;
     this.#sink = {
       record: (index, leaf, entry) => {
-        if (index !== this.#next + this.#entries.length) throw new Error(`record ${index} does not follow the log`);
+        if (index !== this.tree.size) throw new Error(`record ${index} does not follow the log`);
         this.#insertRecord.run(index, leaf);
+        this.tree.push(leaf);
         this.#entries.push({ index, entry });
       },
-      row: (callKey, field, seq, bytes, salt) => {
-        this.#insertPayload.run(payloadKey(callKey, field, seq), bytes, salt ?? null);
-      },
+      row: (facts, bytes, salt) => this.#vault.add(facts, bytes, salt),
       changes: (changes) => {
         for (const change of changes) applyAgentChange(db, change as AgentChange);
       },
     };
   }
 
-  /** Writes a packed batch and waits for the disk. @throws Error of SQLite; nothing of the batch is kept then */
-  commit(batch: Buffer): void {
-    this.#transaction(() => readBatch(batch, this.#sink));
-    this.#next += this.#entries.length;
+  /** The newest batch of the intake that is in the database, and stays there whatever happens to the machine. */
+  get synced(): number {
+    return this.#synced;
+  }
+
+  get intake(): number {
+    return this.#intake;
+  }
+
+  /**
+   * Writes packed batches in one transaction. `wait`: for the disk; without it, what the intake has is written only to
+   * come back from there after a crash. @throws Error of SQLite; nothing of the batches is kept then
+   */
+  apply(batches: readonly NumberedBytes[], wait: boolean): void {
+    const last = batches.findLast(({ seq }) => seq !== undefined)?.seq;
+    this.#transaction(wait, () => {
+      for (const { bytes } of batches) readBatch(bytes, this.#sink);
+      this.#vault.finish();
+      if (last !== undefined) this.#setIntake.run(last);
+    });
+    this.#intake = last ?? this.#intake;
+    if (wait) this.#synced = this.#intake;
     for (const { index, entry } of this.#entries) this.#indexer.add(index, entry);
     this.#entries = [];
-    this.#checkpoints.committed(batch.length);
+    for (const { bytes } of batches) this.#checkpoints.committed(bytes.length);
   }
 
   /** A batch that came in a message, and lost its class on the way. */
-  commitLarge(batch: Uint8Array): void {
-    this.commit(Buffer.from(batch.buffer, batch.byteOffset, batch.byteLength));
+  applyLarge(batch: Uint8Array): void {
+    this.apply([{ seq: undefined, bytes: Buffer.from(batch.buffer, batch.byteOffset, batch.byteLength) }], true);
+  }
+
+  /** @throws Error unless every batch of the intake up to `seq` is in the database for good */
+  syncIntake(seq: number): void {
+    this.sync();
+    if (this.#synced < seq) throw new Error("the database does not take what the intake holds");
+  }
+
+  /** Waits until the disk has all that was applied. */
+  sync(): void {
+    if (this.#synced === this.#intake) return;
+    this.#transaction(true, () => this.#setIntake.run(this.#intake));
+    this.#synced = this.#intake;
+  }
+
+  /** A change that is no batch, durable when it returns; with it, all that was applied before. */
+  change<T>(work: (db: DatabaseSync) => T): T {
+    let result: T | undefined;
+    this.#transaction(true, () => {
+      result = work(this.#db);
+    });
+    this.#synced = this.#intake;
+    return result as T;
   }
 
   /** Takes room and gives it back: fails where a record would. */
   probe(): void {
-    this.#transaction(() => this.#db.exec(`INSERT INTO probe VALUES (zeroblob(${PROBE_BYTES})); DELETE FROM probe`));
+    this.#transaction(true, () =>
+      this.#db.exec(`INSERT INTO probe VALUES (zeroblob(${PROBE_BYTES})); DELETE FROM probe`),
+    );
   }
 
   /** Brings the derived tables up to the log, so that a reader finds what is durable. */
@@ -73,23 +130,18 @@ export class Writer {
     this.#indexer.apply();
   }
 
-  /** There is something to do when nobody waits for a commit. */
-  get waiting(): boolean {
-    return this.#indexer.behind > 0;
-  }
-
   /** Between commits, after whoever waited has been answered. An error here is no error of the log: it is tried again. */
-  tidy(idle: boolean): void {
+  tidy(): void {
     try {
-      if (this.#indexer.behind >= MAX_BEHIND || idle) this.#indexer.apply();
+      this.#indexer.apply();
       this.#checkpoints.tidy();
     } catch {
       // The disk is full or broken. The next commit finds out and says so; what was to be done still is.
     }
   }
 
-  #transaction(work: () => void): void {
-    this.#beDurable();
+  #transaction(wait: boolean, work: () => void): void {
+    this.#setDurability(wait);
     this.#begin.run();
     try {
       work();
@@ -97,6 +149,8 @@ export class Writer {
     } catch (error) {
       this.#entries = [];
       if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+      this.#vault.undo();
+      this.tree.reload();
       throw error;
     }
   }
@@ -105,8 +159,8 @@ export class Writer {
    * The indexer commits without a wait for the disk, and undoes that. Not left to trust: said again before each
    * transaction of records, for a microsecond. (A prepared PRAGMA answers what was true when it was prepared.)
    */
-  #beDurable(): void {
+  #setDurability(wait: boolean): void {
     if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
-    this.#db.exec("PRAGMA synchronous = FULL");
+    this.#db.exec(wait ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
   }
 }

@@ -1,4 +1,6 @@
+import { formatLogKey, newLogKey } from "@hoopish/protocol";
 import { expect } from "vitest";
+import { newVaultKeyFile } from "../key-files.ts";
 import { checkConfigBytes } from "../load.ts";
 import { formatMistake } from "../mistake.ts";
 import type { ConfigWorld } from "../substitute.ts";
@@ -34,6 +36,12 @@ rules:
   - { name: nightly, connections: ["*"], services: ["repo:bank/scoring"], then: allow }
 `;
 
+/** Keys for tests: they are nobody's. */
+export const LOG_KEY: string = formatLogKey(newLogKey());
+export const VAULT_KEY: string = newVaultKeyFile();
+const KEYS: Record<string, string> = { "/etc/h/log.key": LOG_KEY, "/etc/h/vault.key": VAULT_KEY };
+
+/** A world with these files, and with keys beside the configuration. */
 export function worldOf(
   files: Record<string, string | Uint8Array> = {},
   env: Record<string, string> = {},
@@ -41,12 +49,29 @@ export function worldOf(
   return {
     env,
     readFile(path) {
-      const content = files[path];
+      const content = files[path] ?? KEYS[path];
       if (content === undefined) throw Object.assign(new Error(`no ${path}`), { code: "ENOENT" });
       return Buffer.from(content);
     },
   };
 }
+/** Of an authority of timestamps, in PEM: to be read, not to be trusted by anybody. */
+export const CA_PEM: string = `-----BEGIN CERTIFICATE-----
+MIIBizCCATGgAwIBAgIUO4HPd+DmUSM0nxEA5RTrXoT1wzEwCgYIKoZIzj0EAwIw
+GjEYMBYGA1UEAwwPVGVzdCB0aW1lc3RhbXBzMCAXDTI2MTEyNTIyNDgyNFoYDzIx
+MjYxMTAxMjI0ODI0WjAaMRgwFgYDVQQDDA9UZXN0IHRpbWVzdGFtcHMwWTATBgcq
+hkjOPQIBBggqhkjOPQMBBwNCAAR22CzNWONskW0Epc9VwE9fHdSkLMA1HCqj1wv9
+l5+UrwoggaxqTJQmXSDEiCh9e2025Zg7Wg/J0ocLyeees/6To1MwUTAdBgNVHQ4E
+FgQUbySdsxhBw/3fkwKgRPYEKBstPr8wHwYDVR0jBBgwFoAUbySdsxhBw/3fkwKg
+RPYEKBstPr8wDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNIADBFAiEAihCc
+a55EqpGsW7A3qcDCIlHLGHFSyc+UZqwrat4thLkCID5ySsqrPBmO0fPQm/q+EuEH
+8KSb34Hq059ESW1rXp23
+-----END CERTIFICATE-----
+`;
+
+/** A witness's verifier key. */
+export const WITNESS_VKEY: string = "bank.example/audit+a7963cb4+BGGZYxxIHdPkhKZzzsHk9Ix3Kvo4ApqHt1hOh5nfTiEs";
+
 export const TLS: Record<string, string> = { "/etc/h/server.crt": "certificate", "/etc/h/server.key": "key" };
 
 export function mistakes(text: string | Uint8Array, world: ConfigWorld = worldOf(TLS)): string[] {

@@ -26,12 +26,17 @@ export interface BundleSource {
   /** Records [from, to) in batches of any size, in order and without a gap. */
   records(from: number, to: number): AsyncIterable<readonly StoredLeaf[]>;
   /**
-   * Of those payloads of a call, the ones that the vault has, whole. Those it does not have (purged, or lost) are left
-   * out: the records say which.
+   * For each call, in the order given, those of its payloads that the vault has, whole. Those it does not have (purged,
+   * or lost) are left out: the records say which. What is given for a call is used before the next is asked for.
    */
-  payloads(call: CallId, fields: readonly PayloadField[]): Promise<readonly StoredPayload[]>;
+  payloads(wanted: readonly WantedFields[]): AsyncIterable<readonly StoredPayload[]>;
   /** Files for views/, made from the records; each is read twice, and must be the same. */
   readonly views: readonly BundleView[];
+}
+
+export interface WantedFields {
+  readonly call: CallId;
+  readonly fields: readonly PayloadField[];
 }
 
 export interface SignedRoot {

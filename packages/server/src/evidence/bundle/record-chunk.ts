@@ -1,12 +1,10 @@
-import { type CallId, PAYLOAD_FIELDS, type PayloadField, type Payloads, type StoredRecord } from "@hoopish/protocol";
+import { PAYLOAD_FIELDS, type PayloadField, type Payloads, type StoredRecord } from "@hoopish/protocol";
 import { CHUNK_RECORDS, DisclosureRule } from "@hoopish/protocol/bundle";
 import { type Part, pack } from "./packing.ts";
-import type { BundleSource } from "./port.ts";
+import type { BundleSource, WantedFields } from "./port.ts";
 
 /** Payloads that are asked for after a chunk's records. */
-export interface WantedPayloads {
-  readonly call: CallId;
-  readonly fields: readonly PayloadField[];
+export interface WantedPayloads extends WantedFields {
   /** With the salt that a record's commitment needs; or what a crash cut, to which no record commits. */
   readonly kind: "committed" | "interrupted";
 }

@@ -52,13 +52,16 @@ describe("writeBundle", () => {
       records: async function* (from, to) {
         for await (const batch of source.records(from, to)) for (const leaf of batch) yield [leaf];
       },
-      payloads: async (call, fields) =>
-        (await source.payloads(call, fields)).toReversed().map((payload) => ({
-          ...payload,
-          chunks: async function* () {
-            for await (const bytes of payload.chunks()) yield* cut(Buffer.from(bytes), 7);
-          },
-        })),
+      payloads: async function* (wanted) {
+        for await (const payloads of source.payloads(wanted)) {
+          yield payloads.toReversed().map((payload) => ({
+            ...payload,
+            chunks: async function* () {
+              for await (const bytes of payload.chunks()) yield* cut(Buffer.from(bytes), 7);
+            },
+          }));
+        }
+      },
     };
     expect(await bundleOf(slow)).toEqual(whole);
     for (const fromOffset of [1, 10, 4_000, whole.length - 1, whole.length]) {
@@ -105,9 +108,16 @@ describe("writeBundle", () => {
     await expect(bundleOf(records)).rejects.toThrow("the log ends before record");
     const skipping = { ...source, records: (from: number, to: number) => source.records(from + 1, to) };
     await expect(bundleOf(skipping)).rejects.toThrow("the log gave record 1 in the place of 0");
-    const payloads: BundleSource["payloads"] = async (call, fields) =>
-      (await source.payloads(call, fields)).map((payload) => ({ ...payload, length: payload.length + 1 }));
+    const payloads: BundleSource["payloads"] = async function* (wanted) {
+      for await (const some of source.payloads(wanted)) {
+        yield some.map((payload) => ({ ...payload, length: payload.length + 1 }));
+      }
+    };
     await expect(bundleOf({ ...source, payloads })).rejects.toThrow("bytes that were announced");
+    const silent: BundleSource["payloads"] = async function* (wanted) {
+      for await (const some of source.payloads(wanted.slice(1))) yield some;
+    };
+    await expect(bundleOf({ ...source, payloads: silent })).rejects.toThrow("did not answer for every call");
   });
 
   test("holds little of a payload of 256 MiB", { timeout: 60_000 }, async () => {
@@ -118,14 +128,17 @@ describe("writeBundle", () => {
     const source = log.export();
     const large: BundleSource = {
       ...source,
-      payloads: async (of, fields) =>
-        (await source.payloads(of, fields)).map((payload) => ({
-          ...payload,
-          length: count * piece.length,
-          chunks: async function* () {
-            for (let i = 0; i < count; i++) yield piece;
-          },
-        })),
+      payloads: async function* (wanted) {
+        for await (const some of source.payloads(wanted)) {
+          yield some.map((payload) => ({
+            ...payload,
+            length: count * piece.length,
+            chunks: async function* () {
+              for (let i = 0; i < count; i++) yield piece;
+            },
+          }));
+        }
+      },
     };
     const before = process.memoryUsage.rss();
     let peak = before;

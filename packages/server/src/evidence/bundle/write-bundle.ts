@@ -87,10 +87,13 @@ async function* writeChunk(
   const sha256 = yield* files.flowing(recordsPath(chunk), bytes, packed, true);
   files.list(recordsPath(chunk), { bytes, sha256 });
   const lines: string[] = [];
-  for (const payloads of wanted) {
-    const found = await source.payloads(payloads.call, payloads.fields);
+  let next = 0;
+  for await (const found of source.payloads(wanted)) {
+    const payloads = wanted[next++];
+    if (payloads === undefined) break;
     for (const payload of ofKind(found, payloads)) yield* writePayload(files, payloads, payload, lines);
   }
+  if (next !== wanted.length) throw new Error("the vault did not answer for every call");
   if (lines.length > 0) yield* files.small(payloadSumsPath(chunk), lines.join(""));
 }
 

@@ -175,13 +175,16 @@ export class SyntheticLog {
           yield leaves.slice(at, Math.min(at + BATCH, to)).map((leaf, i) => ({ index: at + i, leaf }));
         }
       },
-      payloads: async (call, fields) =>
-        fields.flatMap((field): StoredPayload[] => {
-          const found = vault.get(`${call}/${field}`);
-          if (found === undefined) return [];
-          const { bytes, salt } = found;
-          return [{ field, length: bytes.length, salt, chunks: () => cut(bytes, 1_000) }];
-        }),
+      payloads: async function* (wanted): AsyncGenerator<readonly StoredPayload[]> {
+        for (const { call, fields } of wanted) {
+          yield fields.flatMap((field): StoredPayload[] => {
+            const found = vault.get(`${call}/${field}`);
+            if (found === undefined) return [];
+            const { bytes, salt } = found;
+            return [{ field, length: bytes.length, salt, chunks: () => cut(bytes, 1_000) }];
+          });
+        }
+      },
       views,
     };
   }

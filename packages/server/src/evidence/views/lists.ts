@@ -1,14 +1,19 @@
 import type { SessionView, StoredRecord } from "@hoopish/protocol";
-import type { RecordedCall } from "./port.ts";
+import type { RecordedCall } from "../port.ts";
 
 /** The records of one type as they are stored: drafts with v, id, time and src. */
-type Stored<T extends StoredRecord["type"]> = StoredRecord & { readonly type: T };
+export type Stored<T extends StoredRecord["type"]> = StoredRecord & { readonly type: T };
+export type Decided = Stored<"call.decided">;
+export type Ended = Stored<"call.answered" | "call.interrupted">;
 
 /** One call as lists show it, from the leaf that decided it and the leaf that ended it. */
 export function callView(decidedLeaf: string, endedLeaf: string | undefined): RecordedCall {
-  const decided = JSON.parse(decidedLeaf) as Stored<"call.decided">;
-  const ended =
-    endedLeaf === undefined ? undefined : (JSON.parse(endedLeaf) as Stored<"call.answered" | "call.interrupted">);
+  const ended = endedLeaf === undefined ? undefined : (JSON.parse(endedLeaf) as Ended);
+  return recordedCall(JSON.parse(decidedLeaf) as Decided, ended);
+}
+
+/** One call, from its two records. */
+export function recordedCall(decided: Decided, ended: Ended | undefined): RecordedCall {
   const { operation } = decided;
   return {
     id: decided.call as RecordedCall["id"],
@@ -28,7 +33,8 @@ export function callView(decidedLeaf: string, endedLeaf: string | undefined): Re
   };
 }
 
-function endOf(ended: Stored<"call.answered" | "call.interrupted">): Partial<RecordedCall> {
+/** What the record that ended a call says of it. */
+export function endOf(ended: Ended): Partial<RecordedCall> {
   if (ended.type === "call.interrupted") {
     return { deliveredBytes: ended.delivered, outcome: "interrupted", endedAt: ended.time };
   }

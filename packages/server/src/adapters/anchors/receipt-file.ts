@@ -1,0 +1,55 @@
+import { HoopishError } from "@hoopish/protocol";
+import { z } from "zod";
+import type { AnchorReceipt } from "../../evidence/anchors/anchor.ts";
+import { DailyFile } from "./daily-file.ts";
+
+const common = { time: z.string(), anchor: z.string(), note: z.string() };
+const lineSchema = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("cosigned"), ...common }),
+  z.strictObject({ kind: z.literal("timestamp"), ...common, response: z.base64(), genTime: z.string() }),
+]);
+
+/** Receipts of the anchors (cosigned checkpoints, timestamps) as lines in the files of a folder. */
+export class ReceiptFile {
+  readonly #folder: string;
+  readonly #file: DailyFile;
+  readonly #now: () => number;
+
+  constructor(folder: string, now: () => number) {
+    this.#folder = folder;
+    this.#file = new DailyFile(folder, "receipts", now);
+    this.#now = now;
+  }
+
+  /** Durable when it resolves. */
+  async keep(anchor: string, receipt: AnchorReceipt): Promise<void> {
+    const common = { kind: receipt.kind, time: new Date(this.#now()).toISOString(), anchor, note: receipt.note };
+    if (receipt.kind === "cosigned") return await this.#file.append(JSON.stringify(common));
+    const genTime = new Date(receipt.genTimeMs).toISOString();
+    await this.#file.append(JSON.stringify({ ...common, response: receipt.response.toString("base64"), genTime }));
+  }
+
+  /** The newest receipt of each anchor that has one in the newest file: for exports. */
+  async newest(): Promise<ReadonlyMap<string, AnchorReceipt>> {
+    const newest = new Map<string, AnchorReceipt>();
+    for await (const line of this.#file.newestLines()) {
+      const { anchor, ...receipt } = this.#read(line);
+      newest.set(anchor, receipt);
+    }
+    return newest;
+  }
+
+  #read(line: string): AnchorReceipt & { readonly anchor: string } {
+    try {
+      const read = lineSchema.parse(JSON.parse(line));
+      const { anchor, note } = read;
+      if (read.kind === "cosigned") return { anchor, kind: read.kind, note };
+      const response = Buffer.from(read.response, "base64");
+      return { anchor, kind: read.kind, note, response, genTimeMs: Date.parse(read.genTime) };
+    } catch (cause) {
+      throw new HoopishError("evidence_unavailable", `a receipt in ${this.#folder} is not what was written there`, {
+        cause,
+      });
+    }
+  }
+}
