@@ -152,7 +152,8 @@ async function start(file: string, json: boolean): Promise<void> {
   const receipts = new ReceiptFile(join(dirname(config.store.path), "receipts"), Date.now);
   const published = publishing(store, anchors, receipts, config, logger);
   const { calls, sessions, records } = store.recovered;
-  if (calls + sessions + records > 0) logger.warn({ calls, sessions, records }, "ended in the log what a crash had left open");
+  if (calls + sessions + records > 0)
+    logger.warn({ calls, sessions, records }, "ended in the log what a crash had left open");
   const server = await startServer(config, {
     identity: createIdentity(config.identity.issuers, { clockToleranceSeconds: config.identity.clockToleranceSeconds }),
     actorOf,

@@ -46,8 +46,11 @@ const noted = (reason: string): RecordDraft => ({ type: "server.stopped", reason
 async function reasons(store: SqliteStore): Promise<string[]> {
   const found: string[] = [];
   for await (const batch of store.reader.export({ sinceMs: 0, untilMs: 8e15 }, false)) {
-    for (const item of batch)
-      if (item.kind === "record") found.push((JSON.parse(item.leaf) as { reason: string }).reason);
+    for (const item of batch) {
+      if (item.kind !== "record") continue;
+      const { type, reason } = JSON.parse(item.leaf) as { readonly type: string; readonly reason: string };
+      if (type !== "server.recovered") found.push(reason);
+    }
   }
   return found;
 }
