@@ -122,7 +122,9 @@ function sourceOf(leaves: readonly Buffer[]): BundleSource {
     records: async function* (from, to): AsyncGenerator<readonly StoredLeaf[]> {
       yield leaves.slice(from, to).map((leaf, i) => ({ index: from + i, leaf }));
     },
-    payloads: async () => [],
+    payloads: async function* (wanted) {
+      for (const _ of wanted) yield [];
+    },
     views: [],
   };
 }
