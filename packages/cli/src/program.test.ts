@@ -25,6 +25,7 @@ it("has the commands of this version, and no others", () => {
     "hoopish audit show",
     "hoopish audit replay",
     "hoopish audit export",
+    "hoopish audit verify",
     "hoopish audit pin",
     "hoopish agent",
     "hoopish agent enroll",

@@ -2,7 +2,17 @@
  * Measures the evidence store alone: `npm run bench:evidence -w packages/server [-- calls|latency|bulk|list|export …]`.
  * The database is made in a folder of its own under the system's temporary folder (TMPDIR), and removed.
  */
-import { closeSync, createReadStream, createWriteStream, fdatasyncSync, mkdtempSync, openSync, rmSync, statSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  createReadStream,
+  createWriteStream,
+  fdatasyncSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";

@@ -92,9 +92,6 @@ export const frameBytes = (length: number): number => {
   const size = FRAME_HEAD_BYTES + length + TAG_BYTES;
   return size + ((ALIGN - (size % ALIGN)) % ALIGN);
 };
-/** The longest batch that fits into a segment. */
-export const MAX_FRAME_LENGTH: number = SEGMENT_BYTES - HEAD_BYTES - frameBytes(0);
-
 /** Nonces are drawn for many frames at once. */
 const nonces = Buffer.alloc(64 * NONCE_BYTES);
 let nonceAt: number = nonces.length;
