@@ -151,7 +151,9 @@ async function start(file: string, json: boolean): Promise<void> {
   });
   const receipts = new ReceiptFile(join(dirname(config.store.path), "receipts"), Date.now);
   const published = publishing(store, anchors, receipts, config, logger);
-  const { calls, sessions, records } = store.recovered;
+  const { calls, sessions, records, gap } = store.recovered;
+  if (gap === true)
+    logger.error("files of the store's intake were missing: records that were durable there alone are lost");
   if (calls + sessions + records > 0)
     logger.warn({ calls, sessions, records }, "ended in the log what a crash had left open");
   const server = await startServer(config, {

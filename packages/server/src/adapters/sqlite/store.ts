@@ -94,8 +94,8 @@ async function openOn(threads: DatabaseThreads, commits: Commits, options: Sqlit
   try {
     // What a change rests on is asked of the thread that makes the change.
     const askWriter: Ask = async (method, ...args) => (await threads.writer()).ask(`reader.${method}`, ...args);
-    const records = threads.lastWriter.opened.recovered;
-    const recovered = await recover(await askWriter<LeftOpen>("leftOpen"), records, log);
+    const { recovered: records, intake } = threads.lastWriter.opened;
+    const recovered = await recover(await askWriter<LeftOpen>("leftOpen"), { records, missing: intake.missing }, log);
     const agents = createAgentStore(
       {
         agents: () => askWriter<readonly EnrolledAgent[]>("agents"),

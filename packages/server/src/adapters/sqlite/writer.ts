@@ -59,7 +59,7 @@ export class Writer {
     this.#synced = 0;
     this.#serial = state("serial");
     this.#seal = new Seal(query, db.prepare("UPDATE state SET value = ? WHERE name = 'seal'"), vaultKey);
-    this.#seal.check(this.#facts());
+    this.#load();
     this.#indexer = new Indexer(db);
     this.#checkpoints = checkpoints;
     this.#sink = {
@@ -187,6 +187,11 @@ export class Writer {
     }
   }
 
+  /** Whoever changes the file while it is open is noticed here too, before the change is signed with what follows. */
+  #load(): void {
+    this.tree.load((size, root) => this.#seal.check({ size, root, intake: this.#intake, serial: this.#serial }));
+  }
+
   #facts(): SealedFacts {
     return { size: this.tree.size, root: this.tree.root(), intake: this.#intake, serial: this.#serial };
   }
@@ -202,7 +207,7 @@ export class Writer {
       if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
       this.#vault.undo();
       this.#seal.agentsChanged();
-      this.tree.reload();
+      this.#load();
       throw error;
     }
   }

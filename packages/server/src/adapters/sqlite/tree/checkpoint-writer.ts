@@ -7,6 +7,7 @@ import {
   parseVkey,
   signNote,
   treeSizeOf,
+  verifyConsistency,
 } from "@hoopish/protocol/tlog";
 import type { SignedCheckpoint } from "../../../evidence/port.ts";
 import type { LogKeys } from "../database.ts";
@@ -79,7 +80,16 @@ export class CheckpointWriter {
     if (size > this.#writer.tree.size) throw new Error(`the log has ${this.#writer.tree.size} records, not ${size}`);
     const row = this.#query.get<CheckpointRow>("SELECT size, time, root, note FROM checkpoints WHERE size = ?", size);
     if (row !== undefined) return fromRow(row);
-    return size === this.#writer.tree.size ? this.sign() : this.#signed(size, this.#tree.root(size));
+    return size === this.#writer.tree.size ? this.sign() : this.#signed(size, this.#earlierRoot(size));
+  }
+
+  /** Made from records, which may have been changed since they came in. @throws Error with code HOOPISH_LOG then */
+  #earlierRoot(size: number): Buffer {
+    const { tree } = this.#writer;
+    const root = this.#tree.root(size);
+    if (size === 0) return root;
+    if (verifyConsistency(size, tree.size, root, tree.root(), this.#tree.consistency(size, tree.size))) return root;
+    throw refused(`its first ${size} records are not those that came in`);
   }
 
   #signed(size: number, root: Buffer): SignedCheckpoint {

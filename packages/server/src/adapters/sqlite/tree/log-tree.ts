@@ -12,12 +12,12 @@ export class LogTree {
   readonly #query: Query;
   readonly #insert: StatementSync;
   #tiers: Frontier[] = [];
-  #size = 0;
+  #size = Number.NaN;
 
+  /** It has to be loaded first. */
   constructor(query: Query, insert: StatementSync) {
     this.#query = query;
     this.#insert = insert;
-    this.reload();
   }
 
   get size(): number {
@@ -31,15 +31,14 @@ export class LogTree {
   }
 
   root(): Buffer {
-    const hashes = this.#tiers.toReversed().flatMap((tier) => tier.hashes());
-    return new Frontier(this.#size, hashes).root();
+    return this.#root(this.#size);
   }
 
   /**
-   * From the database: at the start, and after a rollback.
-   * @throws Error when it cannot be read; the tree has no size then, which no record follows
+   * From the database: at the start, and after a rollback. `check` looks at what was read.
+   * @throws Error of SQLite or `check`, or with code HOOPISH_LOG; the tree has no size then, and no record follows it
    */
-  reload(): void {
+  load(check: (size: number, root: Buffer) => void): void {
     this.#size = Number.NaN;
     const reader = new TreeReader(this.#query);
     const size = reader.size();
@@ -51,7 +50,13 @@ export class LogTree {
       tiers.push(tier);
     }
     this.#tiers = tiers;
+    check(size, this.#root(size));
     this.#size = size;
+  }
+
+  #root(size: number): Buffer {
+    const hashes = this.#tiers.toReversed().flatMap((tier) => tier.hashes());
+    return new Frontier(size, hashes).root();
   }
 
   #add(level: number, hash: Buffer): void {
