@@ -100,6 +100,17 @@ describe.each(["a file", "memory"])("a store in %s", (where) => {
     expect(await bytesOf(store.reader.payload(newCallId(), "request"))).toHaveLength(0);
   });
 
+  test("what is acknowledged is found by the read that follows, every time", async () => {
+    const store = await here();
+    for (let i = 0; i < 1_500; i++) {
+      const session = newSessionId();
+      await store.log.append([sessionDraft(session)]);
+      // At all times of the writer's round: it must not answer a question before it has taken what the question is about.
+      if (i % 3 === 0) await new Promise((resolve) => setImmediate(resolve));
+      expect((await store.reader.session(session))?.id).toBe(session);
+    }
+  });
+
   test("a payload in many pieces, some of them large, comes back whole, and opens its commitment", async () => {
     const store = await here();
     const call = newCallId();

@@ -108,8 +108,7 @@ function runWriter(): void {
   for (;;) {
     const rung = Atomics.load(control, SLOTS.writer.bell);
     // A question is about all that was durable when it was asked.
-    if (Atomics.load(control, SLOTS.writer.messages) !== taken) feed.apply();
-    if (!answerAll(targets, SLOTS.writer.messages)) break;
+    if (!answerAll(targets, SLOTS.writer.messages, () => feed.apply())) break;
     feed.applyIfDue();
     feed.signIfDue();
     Atomics.wait(control, SLOTS.writer.bell, rung, feed.sleepMs());
@@ -253,7 +252,7 @@ function runReader(): void {
   reply({ id: 0, value: undefined });
   for (;;) {
     const rung = Atomics.load(control, SLOTS.reader.bell);
-    if (!answerAll({ reader, writer: undefined }, SLOTS.reader.messages)) break;
+    if (!answerAll({ reader, writer: undefined }, SLOTS.reader.messages, () => undefined)) break;
     helper.tidy();
     Atomics.wait(control, SLOTS.reader.bell, rung);
   }
@@ -261,8 +260,11 @@ function runReader(): void {
   open.close();
 }
 
-/** @returns false when it was told to close */
-function answerAll(targets: Targets, messages: number): boolean {
+/**
+ * @param before for each message, after it was received: what was durable when it was sent is in the ring by then
+ * @returns false when it was told to close
+ */
+function answerAll(targets: Targets, messages: number, before: () => void): boolean {
   for (const due = Atomics.load(control, messages); taken !== due; taken = (taken + 1) | 0) {
     const received = receiveMessageOnPort(port) as { message: Request } | undefined;
     if (received === undefined) {
@@ -270,6 +272,7 @@ function answerAll(targets: Targets, messages: number): boolean {
       taken = due;
       break;
     }
+    before();
     if (received.message.method === "close") return false;
     answer(received.message, targets);
   }
