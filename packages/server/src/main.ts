@@ -151,8 +151,11 @@ async function start(file: string, json: boolean): Promise<void> {
   });
   const receipts = new ReceiptFile(join(dirname(config.store.path), "receipts"), Date.now);
   const published = publishing(store, anchors, receipts, config, logger);
-  const { calls, sessions } = store.recovered;
-  if (calls + sessions > 0) logger.warn({ calls, sessions }, "ended in the log what a crash had left open");
+  const { calls, sessions, records, gap } = store.recovered;
+  if (gap === true)
+    logger.error("files of the store's intake were missing: records that were durable there alone are lost");
+  if (calls + sessions + records > 0)
+    logger.warn({ calls, sessions, records }, "ended in the log what a crash had left open");
   const server = await startServer(config, {
     identity: createIdentity(config.identity.issuers, { clockToleranceSeconds: config.identity.clockToleranceSeconds }),
     actorOf,

@@ -58,14 +58,12 @@ export function encodeHead({ serial, salt }: SegmentHead, vaultKey: Uint8Array):
 }
 
 /**
- * `empty`: nothing was ever written there. `damaged`: something was, and neither copy of it can be believed.
- * Where the copies differ, a write was torn, and the newer one is true: what the older segment held was done with.
+ * Where the two copies differ, a write was torn, and the newer one is true: what the older segment held was done with.
+ * @returns undefined when neither can be believed
  */
-export function decodeHead(block: Buffer, vaultKey: Uint8Array): SegmentHead | "empty" | "damaged" {
+export function decodeHead(block: Buffer, vaultKey: Uint8Array): SegmentHead | undefined {
   const heads = [0, SECOND_HEAD].flatMap((at) => oneHead(block.subarray(at, at + HEAD_USED), vaultKey) ?? []);
-  const newest = heads.sort((left, right) => right.serial - left.serial)[0];
-  if (newest !== undefined) return newest;
-  return block.every((byte) => byte === 0) ? "empty" : "damaged";
+  return heads.sort((left, right) => right.serial - left.serial)[0];
 }
 
 function oneHead(bytes: Buffer, vaultKey: Uint8Array): SegmentHead | undefined {
@@ -94,9 +92,6 @@ export const frameBytes = (length: number): number => {
   const size = FRAME_HEAD_BYTES + length + TAG_BYTES;
   return size + ((ALIGN - (size % ALIGN)) % ALIGN);
 };
-/** The longest batch that fits into a segment. */
-export const MAX_FRAME_LENGTH: number = SEGMENT_BYTES - HEAD_BYTES - frameBytes(0);
-
 /** Nonces are drawn for many frames at once. */
 const nonces = Buffer.alloc(64 * NONCE_BYTES);
 let nonceAt: number = nonces.length;
