@@ -1,6 +1,14 @@
 import { EMPTY_ROOT } from "../../tlog/merkle.ts";
 import { BundleError } from "../bundle-error.ts";
-import { type BundleFile, type BundlePath, END_PATH, HISTORY_PATH, LEFT_EDGE_PATH, START_PATH } from "../layout.ts";
+import {
+  type BundleFile,
+  type BundlePath,
+  END_PATH,
+  HISTORY_PATH,
+  LEFT_EDGE_PATH,
+  MAX_NAMED_FILES,
+  START_PATH,
+} from "../layout.ts";
 import {
   type BundleScope,
   decodeHistory,
@@ -25,8 +33,8 @@ import { TreeCheck } from "./tree-check.ts";
 const SMALL_BYTES = 64 * 1024;
 const NOTE_BYTES = 1024 * 1024;
 const HISTORY_BYTES = 16 * 1024 * 1024;
-/** 120 bytes a file, two files for 4,096 records: two thousand million records. */
-const MANIFEST_BYTES = 128 * 1024 * 1024;
+/** 120 bytes a file, two files for 4,096 records: five hundred million records. */
+const MANIFEST_BYTES = 32 * 1024 * 1024;
 
 /** What every bundle has. */
 const REQUIRED: readonly BundleFile[] = [
@@ -62,6 +70,7 @@ export class BundleCheck {
   #end: TrustedCheckpoint | undefined;
   #edge: LeftEdge | undefined;
   #mtime: number | undefined;
+  #named = 0;
 
   /** @throws HoopishError usage */
   constructor(options: VerifyOptions) {
@@ -82,7 +91,7 @@ export class BundleCheck {
       await this.#judge(file, content);
     } catch (error) {
       // Without these nothing that follows can be judged.
-      if (!(error instanceof BundleError) || file.kind === "scope" || isArchiveError(error)) throw error;
+      if (!(error instanceof BundleError) || error.fatal || file.kind === "scope" || isOfArchive(error)) throw error;
       this.#findings.add(error.code, `${content.path}: ${error.message}`, { file: content.path });
       if (file.kind === "records") this.#tree.lose();
     }
@@ -106,6 +115,7 @@ export class BundleCheck {
       case "history":
         return this.#history(await content.whole(HISTORY_BYTES));
       case "anchor":
+        this.#countNamed();
         return this.#anchor(file.name, await content.whole(NOTE_BYTES));
       case "records":
         if (!this.#seen.has("records")) this.#beginTree();
@@ -117,6 +127,7 @@ export class BundleCheck {
       case "payload-sums":
         return this.#range.chunks.payloadFile(file, content);
       case "view":
+        this.#countNamed();
         this.#range.chunks.close();
         return;
       case "manifest":
@@ -170,6 +181,11 @@ export class BundleCheck {
     if (this.#mtime !== Math.floor(Date.parse(last.time) / 1000)) {
       throw new BundleError("archive_malformed", "the archive's time is not that of the last checkpoint");
     }
+  }
+
+  #countNamed(): void {
+    if (++this.#named <= 2 * MAX_NAMED_FILES) return;
+    throw new BundleError("file_unexpected", "more anchors and views than a bundle has", { fatal: true });
   }
 
   #anchor(name: string, bytes: Buffer): void {
@@ -286,7 +302,7 @@ export class BundleCheck {
 }
 
 /** The archive itself is broken: what comes next may be anything. */
-const isArchiveError = (error: BundleError): boolean => error.code.startsWith("archive_");
+const isOfArchive = (error: BundleError): boolean => error.code.startsWith("archive_");
 
 function readJson<T>(decode: (bytes: Buffer) => T, bytes: Buffer): T {
   try {
