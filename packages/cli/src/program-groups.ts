@@ -56,20 +56,36 @@ export function addAudit(program: Command, choose: Choose): void {
     choose(async (context) => (await import("./commands/audit-show.ts")).auditShow(context, id, options)),
   );
   addReplay(audit, choose);
+  addExport(audit, choose);
+  addAuditPin(audit, choose);
+}
+
+function addExport(audit: Command, choose: Choose): void {
+  const formats = ["bundle", "jsonl", "csv", "ocsf"];
+  const range = ["since", "until", "format", "payloads", "user", "connection", "session", "force"];
   const export_ = audit
     .command("export")
-    .description("write the log of a time into a file")
-    .requiredOption("--since <time>", "from: an age such as 24h or 7d, or RFC 3339")
+    .description("write the log of a time into a file: evidence that can be verified, or lines for other programs")
+    .option("--since <time>", "from: an age such as 24h or 7d, or RFC 3339")
     .option("--until <time>", "up to")
-    .addOption(new Option("--format <format>", "of the file").choices(["jsonl", "csv", "ocsf"]).default("jsonl"))
-    .option("--payloads", "with the bodies (jsonl)")
+    .addOption(new Option("--format <format>", "default: bundle for a name in .tar.gz, else jsonl").choices(formats))
+    .option("--payloads", "with the bodies (jsonl; a bundle has them)")
+    .option("--no-payloads", "without the bodies (bundle)")
+    .option("--user <user>", "of one person or workload (csv: calls; bundle: whose bodies are in it)")
+    .option("--connection <name>", "of one connection, likewise")
+    .option("--session <id>", "of one session, likewise")
     .option("-o, --output <file>", "the file; - is stdout", "-")
-    .option("--force", "replace the file if it is there");
-  example(export_, "hoopish audit export --since 30d --format csv -o october.csv");
+    .option("--force", "replace the file if it is there")
+    .addOption(new Option("--resume", "go on with a bundle that was cut off").conflicts(range));
+  example(
+    export_,
+    "hoopish audit export --since 30d -o october.tar.gz",
+    "hoopish audit export --resume -o october.tar.gz",
+    "hoopish audit export --since 30d --format csv --user scientist@bank.example -o october.csv",
+  );
   export_.action((options) =>
     choose(async (context) => (await import("./commands/audit-export.ts")).auditExport(context, options)),
   );
-  addAuditPin(audit, choose);
 }
 
 function addAuditPin(audit: Command, choose: Choose): void {
