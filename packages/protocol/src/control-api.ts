@@ -21,6 +21,7 @@ import { MAX_PROOF_HASHES } from "./tlog/proofs.ts";
  * GET  /api/v1/audit/sessions/:id/replay    a stream of ReplayLine (replay.ts)          auditors, admins
  * GET  /api/v1/audit/export?since&until&format=bundle|jsonl|csv|ocsf&payloads&user&connection&session   a stream; of a bundle the answer has
  *      `hoopish-export: <index>`, and ?format=bundle&resume=<index>&offset=<bytes> goes on where it was cut off
+ * GET  /api/v1/audit/calls/:id/receipt?type   ReceiptReply (receipt.ts): C2SP tlog-proof of one of the call's records
  * GET  /api/v1/log/checkpoint               the newest checkpoint: a signed note, text/plain
  * GET  /api/v1/log/consistency?from&to      LogConsistency   of the trees of `from` and `to` leaves
  * GET  /api/v1/agents                       {agents: AgentView[]}                     admins

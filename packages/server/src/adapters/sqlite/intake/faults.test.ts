@@ -47,9 +47,8 @@ async function reasons(store: SqliteStore): Promise<string[]> {
   const found: string[] = [];
   for await (const batch of store.reader.export({ sinceMs: 0, untilMs: 8e15 }, false)) {
     for (const item of batch) {
-      if (item.kind !== "record") continue;
-      const { type, reason } = JSON.parse(item.leaf) as { readonly type: string; readonly reason: string };
-      if (type !== "server.recovered") found.push(reason);
+      const record = JSON.parse(item.kind === "record" ? item.leaf : "{}") as { type: string; reason: string };
+      if (record.type === "server.stopped") found.push(record.reason);
     }
   }
   return found;
