@@ -23,12 +23,12 @@ export interface SealedFacts {
  */
 export class Seal {
   readonly #query: Query;
-  readonly #write: StatementSync;
+  readonly #write: StatementSync | undefined;
   readonly #key: Buffer;
   #agents: Buffer | undefined;
 
-  /** `write`: sets state.seal. */
-  constructor(query: Query, write: StatementSync, vaultKey: Uint8Array) {
+  /** `write`: sets state.seal; undefined: only checks. */
+  constructor(query: Query, write: StatementSync | undefined, vaultKey: Uint8Array) {
     this.#query = query;
     this.#write = write;
     this.#key = Buffer.from(hkdfSync("sha256", vaultKey, "", "hoopish seal", 32));
@@ -60,7 +60,7 @@ export class Seal {
 
   /** Inside the transaction that changed them. */
   write(facts: SealedFacts): void {
-    this.#write.run(Buffer.concat([this.#keyMark(), this.#mac(facts)]));
+    this.#write?.run(Buffer.concat([this.#keyMark(), this.#mac(facts)]));
   }
 
   /** Agents or tokens were changed, or a change of them was rolled back. */
