@@ -16,6 +16,7 @@ import { MAX_PROOF_HASHES } from "./tlog/proofs.ts";
  * DELETE /api/v1/sessions/:id?reason=       SessionView   own; admins: all
  * GET  /api/v1/audit/calls?since&until&user&connection&session&verdict&limit&cursor  {calls: CallView[], next?}
  * GET  /api/v1/audit/calls/:id              CallStory
+ * GET  /api/v1/audit/records?type=a,b&user&connection&session&call&since&until&limit&cursor   RecordList: newest first   auditors
  * GET  /api/v1/audit/calls/:id/payloads/:field   the raw bytes
  * POST /api/v1/audit/calls/:id/reissues {again}   Reissued (replay.ts): own calls; auditors: all
  * GET  /api/v1/audit/sessions/:id/replay    a stream of ReplayLine (replay.ts)          auditors, admins
@@ -230,6 +231,16 @@ export const callStorySchema: z.ZodType<CallStory> = z.object({
   call: callViewSchema,
   records: z.array(z.object({ index: count, leaf: z.string() })),
   payloads: z.array(z.object({ field: z.string(), bytes: count, complete: z.boolean() })),
+});
+
+/** Records of the log: index and exact text. */
+export interface RecordList {
+  readonly records: readonly { readonly index: number; readonly leaf: string }[];
+  readonly next?: string;
+}
+export const recordListSchema: z.ZodType<RecordList> = z.object({
+  records: z.array(z.object({ index: count, leaf: z.string() })),
+  next: z.string().exactOptional(),
 });
 
 /** One line of `format=jsonl`: a record, or (payloads=true) a body, after the record that commits to it. */
