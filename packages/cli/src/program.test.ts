@@ -1,6 +1,8 @@
+import { RECORD_TYPES } from "@hoopish/protocol";
 import type { Command } from "commander";
 import { describe, expect, it } from "vitest";
 import { buildProgram } from "./program.ts";
+import { RECORD_TYPE_WORDS } from "./record-types.ts";
 import { runCli } from "./testing/world.ts";
 
 const program = buildProgram({ writeOut: () => {}, writeErr: () => {}, columns: 100 }, undefined, () => {});
@@ -23,9 +25,11 @@ it("has the commands of this version, and no others", () => {
     "hoopish audit",
     "hoopish audit list",
     "hoopish audit show",
+    "hoopish audit search",
     "hoopish audit replay",
     "hoopish audit export",
     "hoopish audit verify",
+    "hoopish audit receipt",
     "hoopish audit pin",
     "hoopish agent",
     "hoopish agent enroll",
@@ -60,10 +64,20 @@ describe("mistakes in the command line", () => {
   it.each([
     [["conect"], "unknown command 'conect'", "Did you mean connect?"],
     [["audit", "list", "--sinse", "1h"], "unknown option '--sinse'", "Did you mean --since?"],
-    [["audit", "export"], "required option '--since <time>' not specified", "hoopish --help"],
+    [["audit", "export"], "required option '--since <time>' not specified", "24h"],
+    [["audit", "export", "--resume", "--since", "1h", "-o", "x"], "cannot be used with option '--since <time>'", ""],
+    [["audit", "export", "--resume", "--no-payloads", "-o", "x"], "cannot be used with option '--no-payloads'", ""],
+    [["audit", "export", "--resume"], "what went to stdout", "-o"],
+    [["audit", "export", "--since", "1h", "--user", "a@b"], "jsonl is all", "--format csv"],
+    [["audit", "export", "--since", "1h", "--format", "ocsf", "--payloads"], "no room for bodies", "bundle"],
+    [["audit", "export", "--since", "1h", "--format", "csv", "--session", "x"], "not a session's id", "sessions list"],
     [["connect"], "missing required argument 'name'", "hoopish --help"],
     [["sessions", "show", "ses_1"], '"ses_1" is not a session\'s id', "ses_"],
     [["audit", "show", "../../x"], '"../../x" is not a call\'s id', "call_"],
+    [["audit", "search", "--type", "call.made"], "Allowed choices are call.decided, ", ""],
+    [["audit", "search", "--session", "x"], "not a session's id", "sessions list"],
+    [["audit", "receipt"], "name a call", "hoopish-call"],
+    [["audit", "receipt", "--check", "x"], "--check needs the log's key", "--key VKEY"],
     [["audit", "replay"], "names no session", "sessions list"],
     [["audit", "replay", "call_1"], '"call_1" is not a session\'s id', "sessions list"],
     [["audit", "replay", "ses_1", "--reissue", "call_1"], "one call again", "one of the two"],
@@ -100,4 +114,8 @@ describe("mistakes in the command line", () => {
     expect(code).toBe(3);
     expect(stderr).toMatch(/^Usage: hoopish audit/);
   });
+});
+
+it("knows every type of record, and no other", () => {
+  expect([...RECORD_TYPE_WORDS].sort()).toEqual([...RECORD_TYPES].sort());
 });

@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import type { GlobalOptions } from "./globals.ts";
-import { addAgents, addAudit, addSessions, addWitness } from "./program-groups.ts";
+import { addAudit } from "./program-audit.ts";
+import { addAgents, addSessions, addWitness } from "./program-groups.ts";
 import { type Choose, type Chosen, example, oneOf, portNumber } from "./program-parts.ts";
 import { VERSION } from "./version.ts";
 

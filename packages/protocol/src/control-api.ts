@@ -16,11 +16,13 @@ import { MAX_PROOF_HASHES } from "./tlog/proofs.ts";
  * DELETE /api/v1/sessions/:id?reason=       SessionView   own; admins: all
  * GET  /api/v1/audit/calls?since&until&user&connection&session&verdict&limit&cursor  {calls: CallView[], next?}
  * GET  /api/v1/audit/calls/:id              CallStory
+ * GET  /api/v1/audit/records?type=a,b&user&connection&session&call&since&until&limit&cursor   RecordList: newest first   auditors
  * GET  /api/v1/audit/calls/:id/payloads/:field   the raw bytes
  * POST /api/v1/audit/calls/:id/reissues {again}   Reissued (replay.ts): own calls; auditors: all
  * GET  /api/v1/audit/sessions/:id/replay    a stream of ReplayLine (replay.ts)          auditors, admins
  * GET  /api/v1/audit/export?since&until&format=bundle|jsonl|csv|ocsf&payloads&user&connection&session   a stream; of a bundle the answer has
  *      `hoopish-export: <index>`, and ?format=bundle&resume=<index>&offset=<bytes> goes on where it was cut off
+ * GET  /api/v1/audit/calls/:id/receipt?type   ReceiptReply (receipt.ts): C2SP tlog-proof of one of the call's records
  * GET  /api/v1/log/checkpoint               the newest checkpoint: a signed note, text/plain
  * GET  /api/v1/log/consistency?from&to      LogConsistency   of the trees of `from` and `to` leaves
  * GET  /api/v1/agents                       {agents: AgentView[]}                     admins
@@ -229,6 +231,16 @@ export const callStorySchema: z.ZodType<CallStory> = z.object({
   call: callViewSchema,
   records: z.array(z.object({ index: count, leaf: z.string() })),
   payloads: z.array(z.object({ field: z.string(), bytes: count, complete: z.boolean() })),
+});
+
+/** Records of the log: index and exact text. */
+export interface RecordList {
+  readonly records: readonly { readonly index: number; readonly leaf: string }[];
+  readonly next?: string;
+}
+export const recordListSchema: z.ZodType<RecordList> = z.object({
+  records: z.array(z.object({ index: count, leaf: z.string() })),
+  next: z.string().exactOptional(),
 });
 
 /** One line of `format=jsonl`: a record, or (payloads=true) a body, after the record that commits to it. */

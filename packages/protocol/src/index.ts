@@ -6,6 +6,7 @@ export * from "./control-api.ts";
 export * from "./errors.ts";
 export * from "./frames.ts";
 export * from "./ids.ts";
+export * from "./receipt.ts";
 export * from "./record.ts";
 export * from "./replay.ts";
 export * from "./streams.ts";

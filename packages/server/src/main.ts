@@ -189,7 +189,7 @@ async function start(file: string, json: boolean): Promise<void> {
     reader: store.reader,
     tree: store.tree,
     anchors: published,
-    receipts: () => receipts.newest(),
+    receipts: (untilMs) => receipts.newest(untilMs),
     openSpool: fileSpools(dirname(config.store.path)),
     agents: store.agents,
     now: Date.now,

@@ -3,7 +3,7 @@ import { constants, crc32, deflateRawSync, gunzipSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { BundleError } from "./bundle-error.ts";
-import { GZIP_HEADER, gunzip, gzipSeal, gzipTrailer } from "./gzip.ts";
+import { GZIP_HEADER, gunzip, gzipSeal, gzipTrailer, SealCheck } from "./gzip.ts";
 
 const member = (content: Buffer): Buffer =>
   Buffer.concat([GZIP_HEADER, deflateRawSync(content), gzipTrailer(crc32(content), content.length)]);
@@ -108,4 +108,21 @@ describe("gunzip", () => {
     for await (const _ of gunzip(watched(), { sealed: true })) break;
     expect(ended).toBe(true);
   });
+});
+
+test("a seal is seen however its archive is cut, and no other bytes are sealed", () => {
+  const isSealed = (bytes: Buffer, size: number): boolean => {
+    const check = new SealCheck();
+    for (let at = 0; at < bytes.length; at += size) check.push(bytes.subarray(at, at + size));
+    return check.sealed;
+  };
+  const good = sealed(text);
+  for (const size of [1, 7, 57, 58, 59, good.length]) expect(isSealed(good, size)).toBe(true);
+  for (let at = 0; at < good.length; at += 3) {
+    const bad = Buffer.from(good);
+    bad.writeUInt8(bad.readUInt8(at) ^ 1, at);
+    expect(isSealed(bad, 64)).toBe(false);
+    expect(isSealed(good.subarray(0, at), 64)).toBe(false);
+  }
+  expect(isSealed(Buffer.concat([good, Buffer.alloc(1)]), 64)).toBe(false);
 });

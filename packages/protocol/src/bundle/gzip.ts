@@ -45,8 +45,8 @@ export interface GunzipOptions {
  * from bytes that were not checked yet
  */
 export async function* gunzip(source: AsyncIterable<Uint8Array>, options: GunzipOptions): AsyncGenerator<Buffer> {
-  const sum = options.sealed ? createHash("sha256") : undefined;
-  const input = new ByteReader(sum === undefined ? source : summed(source, sum));
+  const seal = options.sealed ? new SealCheck() : undefined;
+  const input = new ByteReader(seal === undefined ? source : watched(source, seal));
   try {
     if (!(await input.exactly(GZIP_HEADER.length)).equals(GZIP_HEADER)) {
       throw new BundleError("archive_malformed", "not the gzip header that a bundle has");
@@ -64,7 +64,7 @@ export async function* gunzip(source: AsyncIterable<Uint8Array>, options: Gunzip
     if (!(await input.exactly(TRAILER_BYTES)).equals(gzipTrailer(crc, length))) {
       throw new BundleError("archive_malformed", "what gzip unpacked is not what was packed: its check value differs");
     }
-    if (sum !== undefined) await readSeal(input, sum);
+    if (seal !== undefined) await readSeal(input, seal);
     if ((await input.some(1)) !== undefined) {
       throw new BundleError("archive_trailing", "there are bytes behind the end of gzip");
     }
@@ -73,32 +73,49 @@ export async function* gunzip(source: AsyncIterable<Uint8Array>, options: Gunzip
   }
 }
 
-/** Hashes all but the last bytes that came, which may be the seal: it is settled at the end. */
-async function* summed(source: AsyncIterable<Uint8Array>, sum: Hash): AsyncGenerator<Buffer> {
-  let held: Buffer = Buffer.alloc(0);
-  for await (const bytes of source) {
+/**
+ * Looks whether bytes that stream by end with the seal over all that stands before it: whether nothing of an archive is
+ * missing, and all of it is of one making. Unpacks nothing; of what is in the archive it says nothing.
+ */
+export class SealCheck {
+  readonly #sum: Hash = createHash("sha256");
+  /** The last bytes that came, which may be the seal: hashed when more have come. */
+  #held: Buffer = Buffer.alloc(0);
+
+  push(bytes: Uint8Array): void {
     const part = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     if (part.length >= SEAL_BYTES) {
-      sum.update(held);
-      sum.update(part.subarray(0, -SEAL_BYTES));
-      held = Buffer.from(part.subarray(-SEAL_BYTES));
+      this.#sum.update(this.#held);
+      this.#sum.update(part.subarray(0, -SEAL_BYTES));
+      this.#held = Buffer.from(part.subarray(-SEAL_BYTES));
     } else {
-      const both = Buffer.concat([held, part]);
+      const both = Buffer.concat([this.#held, part]);
       const settled = Math.max(0, both.length - SEAL_BYTES);
-      sum.update(both.subarray(0, settled));
-      held = both.subarray(settled);
+      this.#sum.update(both.subarray(0, settled));
+      this.#held = both.subarray(settled);
     }
+  }
+
+  /** What came until now is sealed. */
+  get sealed(): boolean {
+    return this.#held.equals(gzipSeal(this.#sum.copy().digest()));
+  }
+}
+
+async function* watched(source: AsyncIterable<Uint8Array>, seal: SealCheck): AsyncGenerator<Uint8Array> {
+  for await (const part of source) {
+    seal.push(part);
     yield part;
   }
 }
 
-async function readSeal(input: ByteReader, sum: Hash): Promise<void> {
-  const seal = await input.exactly(SEAL_BYTES);
-  // All that follows is read first: only then has `summed` settled which bytes are the last ones.
+async function readSeal(input: ByteReader, seal: SealCheck): Promise<void> {
+  await input.exactly(SEAL_BYTES);
+  // All that follows is read first: only then it is settled which bytes are the last ones.
   if ((await input.some(1)) !== undefined) {
     throw new BundleError("archive_trailing", "there are bytes behind the end of gzip");
   }
-  if (!seal.equals(gzipSeal(sum.digest()))) {
+  if (!seal.sealed) {
     throw new BundleError("archive_malformed", "the packed bytes are not those that were written: the seal differs");
   }
 }

@@ -116,7 +116,7 @@ export function streamed(chunks: AsyncIterable<Uint8Array>, type: string): Respo
 
 const ownOnly = (caller: Caller): { user?: string } => (seesAll(caller) ? {} : { user: caller.principal.user });
 
-function callFilter(query: Record<string, string>, nowMs: number): CallFilter {
+export function callFilter(query: Record<string, string>, nowMs: number): CallFilter {
   const { since, until, user, connection, session, verdict } = query;
   if (session !== undefined && !isSessionId(session))
     throw new HoopishError("bad_request", "session is not a session id");
@@ -133,7 +133,8 @@ function callFilter(query: Record<string, string>, nowMs: number): CallFilter {
   };
 }
 
-async function searched(
+/** Who read the log, and for what. */
+export async function searched(
   caller: Caller,
   query: Record<string, string>,
   results: number,

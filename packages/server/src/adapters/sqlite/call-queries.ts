@@ -1,9 +1,9 @@
 import type { CallId, CallStory, Payloads, SessionId, SessionView } from "@hoopish/protocol";
 import type { CallFilter, Page, RecordedCall } from "../../evidence/port.ts";
 import { callView, sessionView } from "../../evidence/views/lists.ts";
-import { findCalls } from "./call-search.ts";
 import { idBytes } from "./keys.ts";
 import type { Query } from "./query.ts";
+import { findCalls } from "./search/call-search.ts";
 import type { VaultReader } from "./vault/vault-reader.ts";
 
 interface CallRow {

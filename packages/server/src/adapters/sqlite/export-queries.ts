@@ -4,7 +4,7 @@ import type { ExportItem } from "../../evidence/port.ts";
 import { idBytes } from "./keys.ts";
 import { payloadIsUtf8, readPayload } from "./payload-queries.ts";
 import type { Query } from "./query.ts";
-import { keySpan } from "./time-blocks.ts";
+import { keySpan } from "./search/time-blocks.ts";
 import type { StoredPayload, VaultReader } from "./vault/vault-reader.ts";
 
 export interface ExportRange {

@@ -1,7 +1,15 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { AgentId, CallId, CallStory, PayloadField, SessionId, SessionView } from "@hoopish/protocol";
 import type { EnrolledAgent } from "../../agents/port.ts";
-import type { CallFilter, Page, RecordedCall, SignedCheckpoint, WantedFields } from "../../evidence/port.ts";
+import type {
+  CallFilter,
+  FoundRecord,
+  Page,
+  RecordedCall,
+  RecordFilter,
+  SignedCheckpoint,
+  WantedFields,
+} from "../../evidence/port.ts";
 import type { LeftOpen } from "../../evidence/recovery.ts";
 import { type PackedPayloads, type PackedRecords, packedPayloads, packedRecords } from "./bundle-queries.ts";
 import { callStory, findSession, listCalls, listPastSessions } from "./call-queries.ts";
@@ -10,6 +18,7 @@ import { type ExportBatch, type ExportPosition, type ExportRange, exportBatch } 
 import { idBytes } from "./keys.ts";
 import { type PayloadBytes, readPayload } from "./payload-queries.ts";
 import { Query } from "./query.ts";
+import { searchRecords } from "./search/record-search.ts";
 import { type CheckpointRow, fromRow } from "./tree/checkpoint-writer.ts";
 import { TreeReader } from "./tree/tree-reader.ts";
 import { VaultReader } from "./vault/vault-reader.ts";
@@ -34,6 +43,10 @@ export class Reader {
 
   call(id: CallId): CallStory | undefined {
     return callStory(this.#query, this.#vault, id);
+  }
+
+  search(filter: RecordFilter, limit: number, cursor: string | undefined): Page<FoundRecord> {
+    return searchRecords(this.#query, filter, limit, cursor);
   }
 
   payloadPart(id: CallId, field: PayloadField, fromBlock: number): PayloadBytes {

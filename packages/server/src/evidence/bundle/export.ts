@@ -29,8 +29,8 @@ export interface BundlePorts {
   readonly log: Pick<EvidenceLog, "append">;
   readonly reader: Pick<EvidenceReader, "records" | "kept">;
   readonly tree: LogTree;
-  /** What the anchors gave back: the newest of each. */
-  readonly receipts: () => Promise<ReadonlyMap<string, AnchorReceipt>>;
+  /** What the anchors gave back: the newest of each up to a time (Unix milliseconds). */
+  readonly receipts: (untilMs: number) => Promise<ReadonlyMap<string, AnchorReceipt>>;
   readonly openSpool: OpenSpool;
   readonly version: string;
 }
@@ -63,7 +63,9 @@ export async function beginExport(request: BundleRequest, ports: BundlePorts): P
   const index = await ports.log.append([draft]);
   // In the database, so that it can be read, and under a signature.
   await ports.tree.sign();
-  return await open(index, draft, ports);
+  const stored = await storedExport(index, ports);
+  if (stored === undefined) throw new HoopishError("internal", "an export's record is not where it was written");
+  return await open(index, stored, ports);
 }
 
 /**
@@ -73,17 +75,23 @@ export async function beginExport(request: BundleRequest, ports: BundlePorts): P
 export async function resumeExport(index: number, actor: RecordActor, ports: BundlePorts): Promise<BundleExport> {
   const missing = new HoopishError("not_found", "there is no such export of yours", { hint: "begin a new one" });
   if (!Number.isSafeInteger(index) || index < 0 || index >= ports.tree.newest().size) throw missing;
-  for await (const [record] of ports.reader.records(index, index + 1)) {
-    const stored = JSON.parse(Buffer.from(record?.leaf ?? []).toString()) as StoredRecord;
-    if (stored.type !== "audit.exported" || stored.format !== "bundle") break;
-    if (stored.actor?.sub !== actor.sub || stored.actor.iss !== actor.iss) break;
-    return await open(index, stored, ports);
-  }
-  throw missing;
+  const stored = await storedExport(index, ports);
+  if (stored?.actor?.sub !== actor.sub || stored.actor.iss !== actor.iss) throw missing;
+  return await open(index, stored, ports);
 }
 
-type Exported = Omit<RecordDraft<"audit.exported">, "type">;
+type Exported = Extract<StoredRecord, { readonly type: "audit.exported" }>;
 
+/** The record of a bundle's export; undefined: there is another one at this index. */
+async function storedExport(index: number, { reader }: BundlePorts): Promise<Exported | undefined> {
+  for await (const [record] of reader.records(index, index + 1)) {
+    const stored = JSON.parse(Buffer.from(record?.leaf ?? []).toString()) as StoredRecord;
+    return stored.type === "audit.exported" && stored.format === "bundle" ? stored : undefined;
+  }
+  return undefined;
+}
+
+/** Only of what will be the same when this is asked for again: the record, and what was signed and kept up to its time. */
 async function open(index: number, exported: Exported, ports: BundlePorts): Promise<BundleExport> {
   const { tree, reader } = ports;
   const { actor, since, until, payloads, start = 0, filters = {} } = exported;
@@ -108,8 +116,10 @@ async function open(index: number, exported: Exported, ports: BundlePorts): Prom
     startNote: start === 0 ? undefined : (await tree.signAt(start)).note,
     endNote: end.note,
     leftEdge: await tree.edge(start),
-    history: () => signedRoots(tree.history(start, end.size)),
-    anchors: () => anchorFiles(ports.receipts, end.size),
+    history: () => signedRoots(tree.history(start, end.size), end.timeMs),
+    anchors: async function* () {
+      yield* anchorFiles(await ports.receipts(Date.parse(exported.time)), end.size);
+    },
     records: (from, to) => views.watch(reader.records(from, to)),
     payloads: (wanted) => reader.kept(wanted),
     views: views.files,
@@ -126,19 +136,23 @@ function disclosureOf(filters: Readonly<Record<string, string>>): DisclosureFilt
   };
 }
 
+/** Of sizes in the range another export may have had one signed later. */
 async function* signedRoots(
   history: AsyncIterable<SignedCheckpoint>,
+  untilMs: number,
 ): AsyncGenerator<{ readonly size: number; readonly root: Uint8Array; readonly time: string }> {
-  for await (const { size, root, timeMs } of history) yield { size, root, time: new Date(timeMs).toISOString() };
+  for await (const { size, root, timeMs } of history) {
+    if (timeMs <= untilMs) yield { size, root, time: new Date(timeMs).toISOString() };
+  }
 }
 
 /** Notes and timestamps of what the range covers; a receipt that came while this was being made is for the next export. */
 async function* anchorFiles(
-  receipts: BundlePorts["receipts"],
+  receipts: ReadonlyMap<string, AnchorReceipt>,
   end: number,
 ): AsyncGenerator<{ readonly name: string; readonly bytes: Uint8Array }> {
   let number = 0;
-  for (const receipt of [...(await receipts()).values()]) {
+  for (const receipt of receipts.values()) {
     const size = Number(receipt.note.split("\n", 2)[1]);
     if (!(size <= end)) continue;
     const name = `${receipt.kind === "cosigned" ? "witness" : "timestamp"}-${++number}`;
