@@ -107,3 +107,31 @@ describe("a clock that is set", () => {
     expect(verifyStore({ path, keys: TEST_KEYS }).findings).toEqual([]);
   });
 });
+
+test("an export since a time leaves nothing out that was recorded before the clock was set back", {
+  timeout: 20_000,
+}, async () => {
+  // Checkpoints are signed by the machine's own clock; the log's is ahead for a while, as the machine's may have been.
+  const at = join(folder, "since.db");
+  let ahead = 0;
+  const log = await openSqliteStore({ path: at, keys: TEST_KEYS, replica: "gw-1", clock: () => Date.now() + ahead });
+  try {
+    const note = (reason: string): Promise<number> => log.log.append([{ type: "server.stopped", reason }]);
+    for (let i = 0; i < 10; i++) await note("before");
+    const before = await log.tree.sign();
+    ahead = 2 * HOUR;
+    const deed = await note("the deed");
+    ahead = 0;
+    await note("after");
+    const after = await log.tree.sign();
+    expect(after.size).toBe(deed + 2);
+    const since = Date.now() + HOUR;
+    expect((await log.tree.signedBefore(since))?.size).toBe(before.size);
+    expect((await log.tree.signedBefore(since + 2 * HOUR))?.size).toBe(after.size);
+    expect((await log.tree.signedBefore(before.timeMs - HOUR))?.size).toBeUndefined();
+    // As if nothing had happened, where nothing has.
+    expect((await log.tree.signedBefore(before.timeMs))?.size).toBeLessThanOrEqual(before.size);
+  } finally {
+    await log.close();
+  }
+});
