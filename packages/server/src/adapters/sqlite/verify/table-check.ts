@@ -1,7 +1,7 @@
 import type { StoredRecord } from "@hoopish/protocol";
-import { CLOSED, DECIDED, ENDED, type IndexEntry, indexEntry, MENTIONED, OPENED } from "../index-entry.ts";
+import { ANSWERED, CLOSED, DECIDED, INTERRUPTED, type IndexEntry, indexEntry, OPENED } from "../index-entry.ts";
 import type { Query } from "../query.ts";
-import { BLOCK_RECORDS } from "../time-blocks.ts";
+import { BLOCK_RECORDS } from "../search/time-blocks.ts";
 import type { Finding } from "./log-check.ts";
 
 /** A row of `calls` or `sessions`, with its names. */
@@ -24,6 +24,10 @@ const CALLS = `SELECT calls.key AS key, id, time, session, calls.verdict AS verd
 const SESSIONS = `SELECT sessions.key AS key, id, closed AS ended, u.name AS user
   FROM sessions LEFT JOIN names AS u ON u.key = sessions.user WHERE sessions.key >= ? ORDER BY sessions.key LIMIT 1000`;
 
+const EVENT = `SELECT 1 FROM event_series AS s JOIN names AS u ON u.key = s.user JOIN names AS c ON c.key = s.connection
+  JOIN events AS e ON e.series = s.key
+  WHERE s.type = ? AND u.name = ? AND c.name = ? AND e.idx = ? AND e.time = ?`;
+
 const MOST_FINDINGS = 20;
 
 /**
@@ -39,6 +43,7 @@ export class TableCheck {
   readonly #calls: Rows;
   readonly #sessions: Rows;
   #mentions = 0;
+  #events = 0;
   #earliest = Number.POSITIVE_INFINITY;
   #latest = Number.NEGATIVE_INFINITY;
 
@@ -55,22 +60,24 @@ export class TableCheck {
     if (this.findings.length >= MOST_FINDINGS) return;
     const record = JSON.parse(Buffer.from(leaf.buffer, leaf.byteOffset, leaf.byteLength).toString()) as StoredRecord;
     const entry = indexEntry(record, Date.parse(record.time));
-    switch (entry.kind) {
+    switch (entry.type) {
       case DECIDED:
-        this.#began("call", this.#calls, index, entry);
+        this.#began("call", this.#calls, index, entry, entry.call);
         break;
       case OPENED:
-        this.#began("session", this.#sessions, index, entry);
+        this.#began("session", this.#sessions, index, entry, entry.session);
         break;
-      case ENDED:
-        this.#ended("call", this.#calls, index, entry.id);
+      case ANSWERED:
+      case INTERRUPTED:
+        this.#ended("call", this.#calls, index, entry.call);
         break;
       case CLOSED:
-        this.#ended("session", this.#sessions, index, entry.id);
+        this.#ended("session", this.#sessions, index, entry.session);
         break;
-      case MENTIONED:
-        this.#mentioned(index, entry.id);
+      default:
+        if (entry.call !== "") this.#mentioned(index, entry.call);
     }
+    if (entry.type !== DECIDED && entry.type !== ANSWERED) this.#event(index, entry);
     this.#timed(index, entry.timeMs);
   }
 
@@ -86,13 +93,19 @@ export class TableCheck {
       const more = rows.peek(this.#indexed);
       if (more !== undefined && more.key < this.#indexed) this.#add(`no record began the ${what} of row ${more.key}`);
     }
-    const sql = "SELECT count(*) AS count FROM mentions WHERE idx < ?";
-    const mentions = this.#query.get<{ count: number }>(sql, this.#indexed)?.count ?? 0;
+    const mentions = this.#count("mentions");
     if (mentions !== this.#mentions)
-      this.#add(`the tables mention ${mentions} records of calls, there are ${this.#mentions}`);
+      this.#add(`the tables mention ${mentions} records of calls and sessions, there are ${this.#mentions}`);
+    const events = this.#count("events");
+    if (events !== this.#events) this.#add(`the tables show ${events} events, there are ${this.#events}`);
   }
 
-  #began(what: string, rows: Rows, index: number, entry: IndexEntry): void {
+  #count(table: "mentions" | "events"): number {
+    const sql = `SELECT count(*) AS count FROM ${table} WHERE idx < ?`;
+    return this.#query.get<{ count: number }>(sql, this.#indexed)?.count ?? 0;
+  }
+
+  #began(what: string, rows: Rows, index: number, entry: IndexEntry, id: string): void {
     if (index >= this.#indexed) return;
     for (let row = rows.peek(index); row !== undefined && row.key < index; row = rows.peek(index)) {
       this.#add(`no record began the ${what} of row ${row.key}`);
@@ -104,8 +117,8 @@ export class TableCheck {
       return;
     }
     rows.take();
-    rows.open.set(entry.id, row.ended);
-    if (!fits(row, entry)) this.#add(`the ${what} that record ${index} began is shown as something else`);
+    rows.open.set(id, row.ended);
+    if (!fits(row, entry, id)) this.#add(`the ${what} that record ${index} began is shown as something else`);
   }
 
   #ended(what: string, rows: Rows, index: number, id: string): void {
@@ -120,7 +133,15 @@ export class TableCheck {
     this.#mentions += 1;
     const sql = "SELECT 1 FROM mentions WHERE call = ? AND idx = ?";
     if (this.#query.get(sql, Buffer.from(id, "hex"), index) === undefined)
-      this.#add(`record ${index} of a call is not shown`);
+      this.#add(`record ${index} of a call or session is not shown`);
+  }
+
+  #event(index: number, { type, user, connection, session, timeMs }: IndexEntry): void {
+    if (session !== "") this.#mentioned(index, session);
+    if (index >= this.#indexed) return;
+    this.#events += 1;
+    if (this.#query.get(EVENT, type, user, connection, index, timeMs) === undefined)
+      this.#add(`record ${index} is not shown among the events`);
   }
 
   #timed(index: number, timeMs: number): void {
@@ -173,11 +194,11 @@ class Rows {
   }
 }
 
-function fits(row: Row, entry: IndexEntry): boolean {
+function fits(row: Row, entry: IndexEntry, id: string): boolean {
   const same = (bytes: Uint8Array | undefined, hex: string): boolean =>
     bytes !== undefined && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex") === hex;
-  if (!same(row.id, entry.id) || row.user !== entry.user) return false;
-  if (entry.kind === OPENED) return true;
+  if (!same(row.id, id) || row.user !== entry.user) return false;
+  if (entry.type === OPENED) return true;
   const { time, verdict, connection } = row;
   return (
     time === entry.timeMs &&
