@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { type Choose, example, positive, speed } from "./program-parts.ts";
+import { type Choose, example, gathered, positive, speed } from "./program-parts.ts";
 import { RECORD_TYPE_WORDS } from "./record-types.ts";
 
 export function addAudit(program: Command, choose: Choose): void {
@@ -35,6 +35,7 @@ export function addAudit(program: Command, choose: Choose): void {
   addSearch(audit, choose);
   addReplay(audit, choose);
   addExport(audit, choose);
+  addVerify(audit, choose);
   addReceipt(audit, choose);
   addAuditPin(audit, choose);
 }
@@ -87,6 +88,25 @@ function addExport(audit: Command, choose: Choose): void {
   );
   export_.action((options) =>
     choose(async (context) => (await import("./commands/audit-export.ts")).auditExport(context, options)),
+  );
+}
+
+function addVerify(audit: Command, choose: Choose): void {
+  const verify = audit
+    .command("verify")
+    .description("check an exported bundle, offline, with keys that you have from elsewhere")
+    .argument("<bundle>", "the file; - is stdin")
+    .option("--key <vkey>", "of the log, or of a witness; may be given again", gathered)
+    .option("--key-file <file>", "such keys, one a line")
+    .option("--checkpoint <file>", "a signed checkpoint that you had before: shows whether the log went back")
+    .option("--tsa-certificates <file>", "PEM: the time-stamp authorities that you trust");
+  example(
+    verify,
+    "hoopish audit verify evidence.tar.gz --key 'gateway.bank.example/hoopish+8a1f…+AY…'",
+    "hoopish audit verify evidence.tar.gz --key-file log.vkey --checkpoint last-month.note --json",
+  );
+  verify.action((bundle: string, options) =>
+    choose(async (context) => (await import("./commands/audit-verify.ts")).auditVerify(context, bundle, options)),
   );
 }
 

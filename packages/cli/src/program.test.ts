@@ -28,6 +28,7 @@ it("has the commands of this version, and no others", () => {
     "hoopish audit search",
     "hoopish audit replay",
     "hoopish audit export",
+    "hoopish audit verify",
     "hoopish audit receipt",
     "hoopish audit pin",
     "hoopish agent",

@@ -5,5 +5,4 @@ export * from "./report.ts";
 export * from "./tar.ts";
 export { type CallOwner, type Disclosure, DisclosureRule } from "./verify/disclosure.ts";
 export type { VerifyOptions } from "./verify/options.ts";
-export type { TimestampCheck } from "./verify/outside.ts";
 export { verifyBundle } from "./verify/verify-bundle.ts";

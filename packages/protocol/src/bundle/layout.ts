@@ -10,6 +10,9 @@ export const CHUNK_RECORDS = 4096;
 /** Lines of checkpoints/history.jsonl, at most: a verifier holds them all. */
 export const MAX_HISTORY = 65_536;
 
+/** Files in anchors/ and in views/, at most. */
+export const MAX_NAMED_FILES = 256;
+
 export const GUIDE_PATH = "VERIFY.md";
 export const SCOPE_PATH = "scope.json";
 export const START_PATH = "checkpoints/start.note";

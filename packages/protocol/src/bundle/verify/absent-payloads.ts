@@ -1,29 +1,11 @@
-import type { PayloadField, RetentionClass } from "../../record.ts";
 import { payloadPath } from "../layout.ts";
 import type { CheckedPurge } from "../report.ts";
+import type { CallTime, CommittedPayload } from "./committed-payloads.ts";
 import type { Findings } from "./findings.ts";
 
 const HOUR_MS = 3_600_000;
 /** Named one by one in each hour; the rest is counted. */
 const NAMED = 5;
-
-/** A payload that a record commits to. */
-export interface CommittedPayload {
-  readonly call: string;
-  readonly field: PayloadField;
-  readonly c: string;
-  readonly len: number;
-  /** Of the record that commits. */
-  readonly index: number;
-  readonly decided: CallTime;
-}
-
-/** When a call was decided, and so when and under which class its payloads may be purged. */
-export interface CallTime {
-  readonly ms: number;
-  /** Undefined when the record that decided stands before the range. */
-  readonly class: RetentionClass | undefined;
-}
 
 interface Purge {
   readonly index: number;
@@ -37,7 +19,9 @@ interface Purge {
 }
 
 interface Bucket {
-  readonly class: RetentionClass | undefined;
+  /** Since 1970. */
+  readonly hour: number;
+  readonly class: CallTime["class"];
   minMs: number;
   maxMs: number;
   count: number;
@@ -52,23 +36,35 @@ export class AbsentPayloads {
   readonly #buckets = new Map<string, Bucket>();
   readonly #purges: Purge[] = [];
   #ofUnknownClass = 0;
+  /** Payloads of one hour and class mostly come together. */
+  #last: Bucket | undefined;
 
   add(payload: CommittedPayload): void {
-    const { decided } = payload;
-    if (decided.class === undefined) this.#ofUnknownClass += 1;
-    const key = `${decided.class} ${Math.floor(decided.ms / HOUR_MS)}`;
-    const bucket = this.#buckets.get(key) ?? {
-      class: decided.class,
-      minMs: decided.ms,
-      maxMs: decided.ms,
+    const { ms, class: of } = payload.decided;
+    if (of === undefined) this.#ofUnknownClass += 1;
+    const hour = Math.floor(ms / HOUR_MS);
+    if (this.#last?.hour !== hour || this.#last.class !== of) this.#last = this.#bucket(hour, of);
+    const bucket = this.#last;
+    bucket.minMs = Math.min(bucket.minMs, ms);
+    bucket.maxMs = Math.max(bucket.maxMs, ms);
+    bucket.count += 1;
+    if (bucket.first.length < NAMED) bucket.first.push(payload);
+  }
+
+  #bucket(hour: number, of: CallTime["class"]): Bucket {
+    const key = `${of} ${hour}`;
+    const found = this.#buckets.get(key);
+    if (found !== undefined) return found;
+    const bucket = {
+      hour,
+      class: of,
+      minMs: Number.POSITIVE_INFINITY,
+      maxMs: Number.NEGATIVE_INFINITY,
       count: 0,
       first: [],
     };
-    bucket.minMs = Math.min(bucket.minMs, decided.ms);
-    bucket.maxMs = Math.max(bucket.maxMs, decided.ms);
-    bucket.count += 1;
-    if (bucket.first.length < NAMED) bucket.first.push(payload);
     this.#buckets.set(key, bucket);
+    return bucket;
   }
 
   /** Whether there is one whose class is not known from this range. */
@@ -126,6 +122,6 @@ function report(bucket: Bucket, findings: Findings): void {
   }
   const more = bucket.count - bucket.first.length;
   if (more === 0) return;
-  const hour = new Date(Math.floor(bucket.minMs / HOUR_MS) * HOUR_MS).toISOString();
+  const hour = new Date(bucket.hour * HOUR_MS).toISOString();
   findings.add("payload_missing", `${more} more payloads of calls in the hour from ${hour} are not here`);
 }

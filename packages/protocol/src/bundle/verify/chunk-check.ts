@@ -1,3 +1,4 @@
+import { PAYLOAD_FIELDS } from "../../record.ts";
 import { BundleError } from "../bundle-error.ts";
 import { type BundlePath, CHUNK_RECORDS, payloadSumsPath, sumLine } from "../layout.ts";
 import type { FileSum } from "../manifest.ts";
@@ -7,6 +8,8 @@ import type { PayloadCheck } from "./payload-check.ts";
 import type { RecordCheck } from "./record-check.ts";
 import { readRecords } from "./records-file.ts";
 
+/** Each record commits to one payload of each kind at most, and each has a salt. */
+const MAX_PAYLOAD_FILES = 2 * CHUNK_RECORDS * PAYLOAD_FIELDS.length;
 /** A salt in base64 with its newline. */
 const SALT_FILE_BYTES = 45;
 
@@ -34,8 +37,9 @@ export class ChunkCheck {
     if (chunk !== this.#chunk + 1)
       throw new BundleError("file_missing", `the file of records ${this.#chunk + 1} is not here`);
     if (this.#count !== CHUNK_RECORDS) {
-      const message = `${this.#count} records in a file that is not the last one; there must be ${CHUNK_RECORDS}`;
-      this.#findings.add("records_missing", message, { file: content.path, index: this.#records.index });
+      // An honest bundle has this once, at its end: thousands of empty files would only fill the memory.
+      const message = `${this.#count} records in the file before, which is not the last one; there must be ${CHUNK_RECORDS}`;
+      throw new BundleError("records_missing", message, { fatal: true });
     }
     this.#chunk = chunk;
     const { path } = content;
@@ -58,12 +62,15 @@ export class ChunkCheck {
       return;
     }
     const judge = this.#payloads.payload(file, content.path);
-    for await (const part of content) judge.update(part);
+    for (let part = await content.part(); part !== undefined; part = await content.part()) judge.update(part);
     judge.end();
   }
 
   /** A payload file or salt that was read. */
   listed(path: string, { sha256 }: FileSum): void {
+    if (this.#lines.length >= MAX_PAYLOAD_FILES) {
+      throw new BundleError("file_unexpected", "more payload files than a chunk's records can have", { fatal: true });
+    }
     this.#lines.push(sumLine(sha256, path));
   }
 

@@ -1,17 +1,14 @@
+import { hash, type X509Certificate } from "node:crypto";
 import { HoopishError } from "../../errors.ts";
+import { TimestampError, verifyTimestamp } from "../../timestamp/index.ts";
 import { BundleError } from "../bundle-error.ts";
 import { anchorPath } from "../layout.ts";
 import type { BundleScope } from "../manifest.ts";
 import type { CheckedAnchor, Unchecked } from "../report.ts";
 import type { Findings } from "./findings.ts";
 import type { Keyring, TrustedCheckpoint } from "./keyring.ts";
+import type { VerifyOptions } from "./options.ts";
 import type { TreeCheck } from "./tree-check.ts";
-
-/** Judges an RFC 3161 response over `data`, by the authorities that the examiner trusts. Throws when it is not good. */
-export type TimestampCheck = (
-  data: Uint8Array,
-  response: Uint8Array,
-) => { readonly timeMs: number; readonly signer: string };
 
 export const PIN = "pin";
 
@@ -29,23 +26,18 @@ export class OutsideCheckpoints {
   readonly #keys: Keyring;
   readonly #findings: Findings;
   readonly #tree: TreeCheck;
-  readonly #timestamps: TimestampCheck | undefined;
+  readonly #authorities: readonly X509Certificate[];
   readonly #pin: TrustedCheckpoint | undefined;
   readonly #seen = new Map<string, Seen>();
   readonly #unchecked: Unchecked[] = [];
   #lastNote: { readonly name: string; readonly bytes: Buffer; readonly seen: Seen } | undefined;
 
   /** @throws HoopishError usage when the pin is not signed by a key that was given */
-  constructor(
-    keys: Keyring,
-    findings: Findings,
-    tree: TreeCheck,
-    options: { readonly pin?: string | Uint8Array | undefined; readonly timestamps?: TimestampCheck | undefined },
-  ) {
+  constructor(keys: Keyring, findings: Findings, tree: TreeCheck, options: Pick<VerifyOptions, "pin" | "authorities">) {
     this.#keys = keys;
     this.#findings = findings;
     this.#tree = tree;
-    this.#timestamps = options.timestamps;
+    this.#authorities = options.authorities ?? [];
     if (options.pin !== undefined) this.#pin = openPin(keys, options.pin);
   }
 
@@ -68,7 +60,7 @@ export class OutsideCheckpoints {
     if (note === undefined || note.name.replace(/\.note$/, "") !== name.replace(/\.tsr$/, "")) {
       throw new BundleError("file_unexpected", "a timestamp without its checkpoint in front of it");
     }
-    if (this.#timestamps === undefined) {
+    if (this.#authorities.length === 0) {
       this.#unchecked.push({
         code: "timestamp",
         message: `${path}: no certificate of a time-stamp authority was given`,
@@ -76,11 +68,12 @@ export class OutsideCheckpoints {
       return;
     }
     try {
-      note.seen.stampedMs = this.#timestamps(note.bytes, bytes).timeMs;
+      const imprint = hash("sha256", note.bytes, "buffer");
+      note.seen.stampedMs = verifyTimestamp(bytes, { imprint, authorities: this.#authorities }).genTimeMs;
     } catch (cause) {
-      throw new BundleError("anchor_differs", `it is no timestamp of ${anchorPath(note.name)} that is trusted`, {
-        cause,
-      });
+      if (!(cause instanceof TimestampError)) throw cause;
+      const message = `it does not show when ${anchorPath(note.name)} was there: ${cause.message}`;
+      throw new BundleError("anchor_differs", message, { cause });
     }
   }
 

@@ -1,6 +1,6 @@
 import { Committer, SALT_BYTES } from "../../commitment.ts";
 import { type BundlePath, payloadPath } from "../layout.ts";
-import type { CommittedPayload } from "./absent-payloads.ts";
+import { type CommittedPayload, CommittedPayloads } from "./committed-payloads.ts";
 import type { Findings } from "./findings.ts";
 
 type PayloadFile = Extract<BundlePath, { readonly field: unknown }>;
@@ -11,24 +11,17 @@ type PayloadFile = Extract<BundlePath, { readonly field: unknown }>;
  */
 export class PayloadCheck {
   readonly #findings: Findings;
-  readonly #committed = new Map<string, CommittedPayload>();
   readonly #interrupted = new Set<string>();
   readonly #uncommitted = new Set<string>();
   #salt: { readonly path: string; readonly bytes: Buffer } | undefined;
+  /** Of this chunk; records put in what should be here. */
+  readonly committed: CommittedPayloads = new CommittedPayloads();
   present = 0;
   mismatched = 0;
   uncommitted = 0;
 
   constructor(findings: Findings) {
     this.#findings = findings;
-  }
-
-  /** A record commits to it, and it should be here. @returns false when another one has done so already */
-  expect(payload: CommittedPayload): boolean {
-    const path = payloadPath(payload.call, payload.field);
-    if (this.#committed.has(path)) return false;
-    this.#committed.set(path, payload);
-    return true;
   }
 
   /** A call that a crash cut: what was kept of it may be here, and nothing commits to it. */
@@ -51,9 +44,8 @@ export class PayloadCheck {
     const salt = this.#salt?.path === path ? this.#salt.bytes : undefined;
     if (salt === undefined) this.#strayed();
     this.#salt = undefined;
-    const committed = this.#committed.get(path);
+    const committed = this.committed.take(file.call, file.field);
     if (committed === undefined) return this.#uncommittedPayload(file, path, salt !== undefined);
-    this.#committed.delete(path);
     const where = { file: path, index: committed.index, ...whose(file) };
     if (salt === undefined) {
       this.mismatched += 1;
@@ -95,8 +87,7 @@ export class PayloadCheck {
   /** Ends the chunk. @returns what is committed to, and was not there */
   *close(): Generator<CommittedPayload> {
     this.#strayed();
-    yield* this.#committed.values();
-    this.#committed.clear();
+    yield* this.committed.drain();
     this.#interrupted.clear();
     this.#uncommitted.clear();
   }

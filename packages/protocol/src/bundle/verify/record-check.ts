@@ -1,18 +1,16 @@
 import { type CallId, isCallId } from "../../ids.ts";
-import { PAYLOAD_FIELDS, type PayloadField, type RetentionClass, retentionClassOf } from "../../record.ts";
+import { type RetentionClass, retentionClassOf } from "../../record.ts";
 import { leafHash } from "../../tlog/merkle.ts";
 import type { BundleScope } from "../manifest.ts";
-import { AbsentPayloads, type CallTime } from "./absent-payloads.ts";
+import { AbsentPayloads } from "./absent-payloads.ts";
+import { readCommitments } from "./commitments.ts";
+import type { CallTime } from "./committed-payloads.ts";
 import { type CallOwner, DisclosureRule } from "./disclosure.ts";
 import type { Findings } from "./findings.ts";
 import type { PayloadCheck } from "./payload-check.ts";
 import { RecordView } from "./record-view.ts";
 import { SourceNumbers } from "./source-numbers.ts";
 import type { TreeCheck } from "./tree-check.ts";
-
-const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/;
-const SOURCE = /^\{"boot":"([^"\\]{1,128})","n":(\d{1,16}),"replica":"/;
-const COMMITMENT = /^[A-Za-z0-9+/]{43}=$/;
 
 /** Of calls whose payloads nobody asked for. */
 const NEVER: CallTime = { ms: 0, class: undefined };
@@ -35,6 +33,8 @@ export class RecordCheck {
   /** Calls that were decided and have not ended: as many as ran at once. */
   readonly #calls = new Map<string, CallTime>();
   readonly #holds = new Set<string>();
+  #lastTime = "";
+  #lastMs = 0;
   #index: number;
   #first: string | undefined;
   #last: string | undefined;
@@ -92,19 +92,18 @@ export class RecordCheck {
   }
 
   #judge(index: number): boolean {
-    const type = this.#view.text("type");
-    const time = this.#view.text("time");
-    if (type === undefined || time === undefined || !TIME.test(time) || this.#view.json("v") !== "1") return false;
-    this.#first ??= time;
-    this.#last = time;
-    if (!this.#judgeSource(index)) return false;
-    return this.#judgeType(type, time, index) && this.#judgePayloads(type, time, index);
+    const view = this.#view;
+    if (!view.is("v", "1") || !view.hasTime()) return false;
+    this.#first ??= view.text("time");
+    if (index === this.#end - 1) this.#last = view.text("time");
+    const type = view.text("type");
+    if (type === undefined || !this.#judgeSource(index)) return false;
+    return this.#judgeType(type, index) && this.#judgePayloads(type, index);
   }
 
   #judgeSource(index: number): boolean {
-    const [, boot, digits] = SOURCE.exec(this.#view.json("src") ?? "") ?? [];
-    if (boot === undefined) return false;
-    const n = Number(digits);
+    if (!this.#view.readSource()) return false;
+    const { boot, n } = this.#view;
     const judged = this.#sources.judge(boot, n);
     if (judged === "next") return true;
     if (judged === "too_many") return false;
@@ -118,10 +117,10 @@ export class RecordCheck {
     return true;
   }
 
-  #judgeType(type: string, time: string, index: number): boolean {
+  #judgeType(type: string, index: number): boolean {
     switch (type) {
       case "call.decided":
-        return this.#decided(time);
+        return this.#decided();
       case "call.interrupted": {
         const call = this.#view.text("call");
         if (call !== undefined) this.#payloads.interrupted(call);
@@ -145,12 +144,12 @@ export class RecordCheck {
     }
   }
 
-  #decided(time: string): boolean {
+  #decided(): boolean {
     const call = this.#view.text("call");
     const verdict = this.#view.text("verdict");
     if (call === undefined || (verdict !== "allow" && verdict !== "hold" && verdict !== "block")) return false;
     // Without payloads nobody will ask for it.
-    if (this.#keepsCalls) this.#calls.set(call, { ms: Date.parse(time), class: retentionClassOf(verdict) });
+    if (this.#keepsCalls) this.#calls.set(call, { ms: this.#ms(), class: retentionClassOf(verdict) });
     return true;
   }
 
@@ -161,35 +160,39 @@ export class RecordCheck {
     return true;
   }
 
-  #judgePayloads(type: string, time: string, index: number): boolean {
+  #judgePayloads(type: string, index: number): boolean {
+    const view = this.#view;
     // audit.exported has a member of this name too, which only says whether payloads were asked for.
-    const json = type === "audit.exported" ? undefined : this.#view.json("payloads");
+    const member = type === "audit.exported" ? -1 : view.member("payloads");
     const ends = type === "call.answered" || type === "call.interrupted";
-    if (json === undefined && !ends) return true;
-    const call = this.#view.text("call");
+    if (member === -1 && !ends) return true;
+    const call = view.text("call");
     if (call === undefined || !isCallId(call)) return false;
-    const decided = this.#callTime(call, time);
+    const decided = this.#callTime(call);
     if (ends) this.#calls.delete(call);
-    if (json === undefined) return true;
-    const payloads = JSON.parse(json) as unknown;
-    if (typeof payloads !== "object" || payloads === null || Array.isArray(payloads)) return false;
-    const entries = Object.entries(payloads as Readonly<Record<string, unknown>>);
+    if (member === -1) return true;
     const disclosure = this.#disclosure.of(() => this.#owner());
-    for (const [field, commitment] of entries) {
-      if (!isPayloadField(field) || !isCommitment(commitment)) return false;
-      const { c, len } = commitment;
+    return readCommitments(view.bytes, view.start(member), view.end(member), (field, c, len) => {
       if (disclosure !== "disclosed") this.counts[disclosure] += 1;
-      else if (!this.#payloads.expect({ call, field, c, len, index, decided })) return false;
-    }
-    return true;
+      else this.#payloads.committed.add(call, field, view.bytes, c, len, index, decided);
+    });
   }
 
-  #callTime(call: CallId, time: string): CallTime {
+  #callTime(call: CallId): CallTime {
     const known = this.#calls.get(call);
     if (known !== undefined || !this.#keepsCalls) return known ?? NEVER;
     // Decided before the range: its id was made just before, and holds the time (RFC 9562 §5.7).
-    const ms = Number.parseInt(call.slice(5, 17), 16);
-    return { ms: Number.isNaN(ms) ? Date.parse(time) : ms, class: undefined };
+    return { ms: Number.parseInt(call.slice(5, 17), 16), class: undefined };
+  }
+
+  /** The record's time. Records of one millisecond stand together. */
+  #ms(): number {
+    const time = this.#view.text("time") as string;
+    if (time !== this.#lastTime) {
+      this.#lastTime = time;
+      this.#lastMs = Date.parse(time);
+    }
+    return this.#lastMs;
   }
 
   #owner(): CallOwner {
@@ -205,11 +208,3 @@ export class RecordCheck {
 
 const isRetentionClass = (value: unknown): value is RetentionClass => value === "default" || value === "heldOrBlocked";
 const isTime = (value: unknown): value is string => typeof value === "string" && !Number.isNaN(Date.parse(value));
-const isPayloadField = (value: string): value is PayloadField => (PAYLOAD_FIELDS as readonly string[]).includes(value);
-
-function isCommitment(value: unknown): value is { readonly c: string; readonly len: number } {
-  if (typeof value !== "object" || value === null) return false;
-  const { c, len, ...more } = value as Readonly<Record<string, unknown>>;
-  if (typeof c !== "string" || !COMMITMENT.test(c)) return false;
-  return typeof len === "number" && len >= 0 && Object.keys(more).length === 0;
-}

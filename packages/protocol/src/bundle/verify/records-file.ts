@@ -15,19 +15,49 @@ export async function readRecords(
   packed: AsyncIterable<Uint8Array>,
   take: (bytes: Buffer, from: number, to: number) => void,
 ): Promise<number> {
-  let rest: Buffer = Buffer.alloc(0);
-  let count = 0;
+  const lines = new Lines(take);
   for await (const part of gunzip(packed, { sealed: false, maxBytes: CHUNK_RECORDS * (MAX_RECORD_BYTES + 1) })) {
-    const bytes = rest.length === 0 ? part : Buffer.concat([rest, part]);
+    lines.push(part);
+  }
+  return lines.end();
+}
+
+/** Only the line that goes over the end of a part is put together; the others are taken where they are. */
+class Lines {
+  readonly #take: (bytes: Buffer, from: number, to: number) => void;
+  #rest: Buffer = Buffer.alloc(0);
+  #count = 0;
+
+  constructor(take: (bytes: Buffer, from: number, to: number) => void) {
+    this.#take = take;
+  }
+
+  push(part: Buffer): void {
     let from = 0;
-    for (let to = bytes.indexOf(NEWLINE); to !== -1; to = bytes.indexOf(NEWLINE, from)) {
-      if (++count > CHUNK_RECORDS) throw new BundleError("file_malformed", `it has more than ${CHUNK_RECORDS} records`);
-      take(bytes, from, to);
+    for (let to = part.indexOf(NEWLINE); to !== -1; to = part.indexOf(NEWLINE, from)) {
+      if (++this.#count > CHUNK_RECORDS) {
+        throw new BundleError("file_malformed", `it has more than ${CHUNK_RECORDS} records`);
+      }
+      if (this.#rest.length === 0) {
+        this.#take(part, from, to);
+      } else {
+        const line = Buffer.concat([this.#rest, part.subarray(from, to)]);
+        this.#rest = NOTHING;
+        this.#take(line, 0, line.length);
+      }
       from = to + 1;
     }
-    rest = bytes.subarray(from);
-    if (rest.length > MAX_RECORD_BYTES) throw new BundleError("file_malformed", "a record is larger than one may be");
+    // Copied: a part is large, and need not be kept for the sake of its last line.
+    this.#rest = Buffer.concat([this.#rest, part.subarray(from)]);
+    if (this.#rest.length > MAX_RECORD_BYTES) {
+      throw new BundleError("file_malformed", "a record is larger than one may be");
+    }
   }
-  if (rest.length > 0) throw new BundleError("file_malformed", "its last record has no end");
-  return count;
+
+  end(): number {
+    if (this.#rest.length > 0) throw new BundleError("file_malformed", "its last record has no end");
+    return this.#count;
+  }
 }
+
+const NOTHING: Buffer = Buffer.alloc(0);

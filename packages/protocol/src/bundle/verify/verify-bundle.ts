@@ -15,7 +15,8 @@ import type { VerifyOptions } from "./options.ts";
  */
 export async function verifyBundle(source: AsyncIterable<Uint8Array>, options: VerifyOptions): Promise<Report> {
   const check = new BundleCheck(options);
-  const tar = new TarReader(new ByteReader(gunzip(source, { sealed: true })));
+  const bytes = new ByteReader(gunzip(source, { sealed: true }));
+  const tar = new TarReader(bytes);
   let last: BundleFile | undefined;
   let place: string | undefined;
   try {
@@ -26,6 +27,9 @@ export async function verifyBundle(source: AsyncIterable<Uint8Array>, options: V
   } catch (error) {
     if (!(error instanceof BundleError)) throw error;
     return check.stopped(error, place);
+  } finally {
+    // Also where reading has ended early: the source is not left open.
+    await bytes.close();
   }
   return check.ended();
 }

@@ -2,7 +2,7 @@ import { type CallId, HoopishError, type PayloadField } from "@hoopish/protocol"
 import type { AgentStore, EnrolledAgent } from "../../agents/port.ts";
 import { createEvidenceLog } from "../../evidence/log.ts";
 import type { EvidenceLog, EvidenceReader, LogTree, TimedPiece } from "../../evidence/port.ts";
-import { type LeftOpen, recover } from "../../evidence/recovery.ts";
+import { type LeftOpen, type Recovery, recover } from "../../evidence/recovery.ts";
 import { createAgentStore } from "./agent-store.ts";
 import { readKept, readRecords } from "./bundle-reads.ts";
 import { Commits } from "./commits.ts";
@@ -39,8 +39,9 @@ export interface SqliteStore {
   readonly reader: EvidenceReader;
   readonly tree: LogTree;
   readonly agents: AgentStore;
-  /** What a crash had left open, and was ended in the log before anything else. */
-  readonly recovered: { readonly calls: number; readonly sessions: number };
+  /** What a crash had left: open calls and sessions, which were ended in the log before anything else, and records that
+   *  were durable in the intake alone. */
+  readonly recovered: Recovery;
   /** Writes what waits, then lets go of the database. */
   close(): Promise<void>;
 }
@@ -52,22 +53,37 @@ export interface SqliteStore {
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<SqliteStore> {
   const { path, keys, maxPages } = options;
   const threads = await DatabaseThreads.open({ path, keys, maxPages });
-  const bootIndex = threads.lastWriter.opened.size;
   try {
     await options.beforeSigning?.(await storedLog(threads));
     await threads.beginSigning();
+    return await openOn(threads, await openCommits(threads, options), options);
   } catch (error) {
+    // Nothing may hold the process, or the store's lock, when there is no store.
     await threads.close();
     throw error;
   }
-  const storePath = path === ":memory:" ? undefined : path;
-  const commits = await Commits.open(threads, { storePath, vaultKey: keys.vault });
+}
+
+async function openCommits(threads: DatabaseThreads, { path, keys }: SqliteStoreOptions): Promise<Commits> {
+  try {
+    return await Commits.open(threads, { storePath: path === ":memory:" ? undefined : path, vaultKey: keys.vault });
+  } catch (cause) {
+    const why = ((cause as Error).cause as Error | undefined)?.message ?? (cause as Error).message;
+    throw new HoopishError("evidence_unavailable", `the store ${path} takes no records: ${why}`, {
+      hint: "look for room and for errors of the disk there; whatever was recorded is safe",
+      cause,
+    });
+  }
+}
+
+async function openOn(threads: DatabaseThreads, commits: Commits, options: SqliteStoreOptions): Promise<SqliteStore> {
+  const bootIndex = threads.lastWriter.opened.size;
   const log = createEvidenceLog(commits, options);
   const ask: Ask = async (method, ...args) => {
     await commits.settle();
     return (await threads.reader()).ask(`reader.${method}`, ...args);
   };
-  const tree = new SignedTree(threads, keys.log);
+  const tree = new SignedTree(threads, options.keys.log);
   const close = async (): Promise<void> => {
     await log.close();
     // What was written last is signed too; a store that cannot write keeps what it has.
@@ -78,7 +94,8 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Sqli
   try {
     // What a change rests on is asked of the thread that makes the change.
     const askWriter: Ask = async (method, ...args) => (await threads.writer()).ask(`reader.${method}`, ...args);
-    const recovered = await recover(await askWriter<LeftOpen>("leftOpen"), log);
+    const { recovered: records, intake } = threads.lastWriter.opened;
+    const recovered = await recover(await askWriter<LeftOpen>("leftOpen"), { records, missing: intake.missing }, log);
     const agents = createAgentStore(
       {
         agents: () => askWriter<readonly EnrolledAgent[]>("agents"),

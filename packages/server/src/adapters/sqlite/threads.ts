@@ -28,8 +28,13 @@ export class DatabaseThreads {
     const memory = sharedMemory();
     const threads = new DatabaseThreads(options, memory, await opened({ ...options, role: "writer" }, memory));
     threads.#listen();
-    await threads.reader();
-    return threads;
+    try {
+      await threads.reader();
+      return threads;
+    } catch (error) {
+      await threads.close();
+      throw error;
+    }
   }
 
   private constructor(options: Options, memory: SharedArrayBuffer, writer: DatabaseThread) {
@@ -102,8 +107,15 @@ const closed = (): StoreLost => new StoreLost("the store is closed");
 
 const HINTS: ReadonlyMap<string, string> = new Map([
   ["HOOPISH_VAULT_KEY", "name the vaultKeyFile with which this store was made"],
-  ["HOOPISH_INTAKE", "keep these files as they are and ask for help: they hold records that the database has not"],
-  ["HOOPISH_LOG", "bring back the newest database, or the key with which it was signed; nothing was written"],
+  [
+    "HOOPISH_INTAKE",
+    "see that vaultKeyFile names the key with which this store was made; if it does, keep these files as they are and " +
+      "ask for help: they hold records that the database has not",
+  ],
+  [
+    "HOOPISH_LOG",
+    "keep this store as evidence, and bring back the newest database that is whole, or the key with which it was signed",
+  ],
 ]);
 
 async function opened(

@@ -50,6 +50,8 @@ export interface Opened {
   /** Records in the log. */
   readonly size: number;
   readonly intake: Recovered;
+  /** Records that came from the intake: durable, and not in the database when the process before ended. */
+  readonly recovered: number;
   /** What was signed last. */
   readonly checkpoint: SignedCheckpoint;
 }
@@ -86,10 +88,13 @@ function runWriter(): void {
   const open = openWriter(data);
   const reader = new Reader(open.db, data.keys);
   const writer = new Writer(open.db, data.keys.vault, new Checkpoints(open.db, control, data.path === ":memory:"));
-  const intake = recover(writer);
   const query = new Query(open.db);
+  // Looks at what is here before anything is brought into it.
   const signer = new CheckpointWriter(writer, query, new TreeReader(query), data.keys.log, Date.now);
-  reply({ id: 0, value: { size: reader.size(), intake, checkpoint: signer.last } satisfies Opened });
+  const before = writer.tree.size;
+  const intake = recover(writer);
+  const recovered = writer.tree.size - before;
+  reply({ id: 0, value: { size: reader.size(), recovered, intake, checkpoint: signer.last } satisfies Opened });
   const feed = new Feed(writer, new RingReader(data.memory), signer);
   const targets = {
     reader,
@@ -103,20 +108,21 @@ function runWriter(): void {
   for (;;) {
     const rung = Atomics.load(control, SLOTS.writer.bell);
     // A question is about all that was durable when it was asked.
-    if (Atomics.load(control, SLOTS.writer.messages) !== taken) feed.apply();
-    if (!answerAll(targets, SLOTS.writer.messages)) break;
+    if (!answerAll(targets, SLOTS.writer.messages, () => feed.apply())) break;
     feed.applyIfDue();
     feed.signIfDue();
     Atomics.wait(control, SLOTS.writer.bell, rung, feed.sleepMs());
     Atomics.store(control, WRITER_ASLEEP, 0);
   }
+  feed.end();
   open.close();
 }
 
 /** What a crash left in the intake comes into the database before anything else does. */
 function recover(writer: Writer): Recovered {
-  if (data.path === ":memory:") return { frames: 0, lastSeq: 0, lastSerial: 0 };
-  const recovered = recoverIntake(data.path, data.keys.vault, writer.intake, (seq, bytes) => {
+  if (data.path === ":memory:") return { frames: 0, lastSeq: 0, lastSerial: 0, missing: false };
+  const { intake: lastSeq, serial: lastSerial } = writer;
+  const recovered = recoverIntake(data.path, data.keys.vault, { lastSeq, lastSerial }, (seq, bytes) => {
     writer.apply([{ seq, bytes }], false);
   });
   writer.sync();
@@ -179,6 +185,16 @@ class Feed {
     this.#writer.tidy();
   }
 
+  /** Before an end in order: when all is in the database, the next start needs nothing of the intake. */
+  end(): void {
+    if (!this.#ring.empty) return;
+    try {
+      this.#writer.setSerial(0);
+    } catch {
+      // The disk is full or broken: the next start looks into the intake.
+    }
+  }
+
   sleepMs(): number | undefined {
     if (this.#stuck) return RETRY_MS;
     if (!this.#ring.empty) return GATHER_MS;
@@ -236,7 +252,7 @@ function runReader(): void {
   reply({ id: 0, value: undefined });
   for (;;) {
     const rung = Atomics.load(control, SLOTS.reader.bell);
-    if (!answerAll({ reader, writer: undefined }, SLOTS.reader.messages)) break;
+    if (!answerAll({ reader, writer: undefined }, SLOTS.reader.messages, () => undefined)) break;
     helper.tidy();
     Atomics.wait(control, SLOTS.reader.bell, rung);
   }
@@ -244,8 +260,11 @@ function runReader(): void {
   open.close();
 }
 
-/** @returns false when it was told to close */
-function answerAll(targets: Targets, messages: number): boolean {
+/**
+ * @param before for each message, after it was received: what was durable when it was sent is in the ring by then
+ * @returns false when it was told to close
+ */
+function answerAll(targets: Targets, messages: number, before: () => void): boolean {
   for (const due = Atomics.load(control, messages); taken !== due; taken = (taken + 1) | 0) {
     const received = receiveMessageOnPort(port) as { message: Request } | undefined;
     if (received === undefined) {
@@ -253,6 +272,7 @@ function answerAll(targets: Targets, messages: number): boolean {
       taken = due;
       break;
     }
+    before();
     if (received.message.method === "close") return false;
     answer(received.message, targets);
   }

@@ -1,8 +1,8 @@
 import { ed25519Signer, type NoteSigner, newLogKey } from "@hoopish/protocol";
-import type { Place } from "@hoopish/protocol/bundle";
+import { type Place, verifyBundle } from "@hoopish/protocol/bundle";
 import { beforeAll, describe, expect, test } from "vitest";
-import { type ArchivedFile, filesOf } from "./testing/archive.ts";
-import { ORIGIN, SyntheticLog, sampleDay, witness } from "./testing/synthetic-log.ts";
+import { type ArchivedFile, filesOf, gzipOf } from "./testing/archive.ts";
+import { cut, ORIGIN, SyntheticLog, sampleDay, witness } from "./testing/synthetic-log.ts";
 import { bundleOf, changed, codesOf, edit, editRecords, otherGzip, verify } from "./testing/verdict.ts";
 
 let log: SyntheticLog;
@@ -437,6 +437,48 @@ describe("the manifest", () => {
       );
       expect(report.verdict, path).toBe("tampered");
     }
+  });
+});
+
+describe("a bundle that is made to cost", () => {
+  test("of many empty files of records, payloads that nobody commits to, or anchors, is not read on", async () => {
+    const many = (path: (i: number) => string, before: string) => (files: ArchivedFile[]) => {
+      const extra = Array.from({ length: 50_000 }, (_, i) => ({ path: path(i), content: Buffer.alloc(0) }));
+      return files.toSpliced(files.findIndex((file) => file.path.startsWith(before)) + 1, 0, ...extra);
+    };
+    const hex = (i: number): string => i.toString(16).padStart(32, "0");
+    const attacks = [
+      many((i) => `records/${String(i + 1).padStart(6, "0")}.jsonl.gz`, "records/"),
+      many((i) => `payloads/call_${hex(i)}/request`, "records/"),
+      many((i) => `anchors/a${i}`, "checkpoints/history"),
+    ];
+    for (const attack of attacks) {
+      const report = await verify(changed(bundle, attack), [key]);
+      expect(report.verdict).toBe("tampered");
+      expect(report.unchecked.map(({ code }) => code)).toEqual(["rest"]);
+    }
+  });
+
+  test("of a file of records that unpacks to gigabytes, is not unpacked", async () => {
+    const endless = edit("records/000000.jsonl.gz", () => gzipOf(Buffer.alloc(300_000_000)));
+    const before = process.memoryUsage.rss();
+    const report = await verify(changed(bundle, endless), [key]);
+    expect(codesOf(report)).toContain("file_malformed");
+    expect(process.memoryUsage.rss() - before).toBeLessThan(500_000_000);
+  });
+
+  test("does not leave its source open when it is not read to the end", async () => {
+    let open = 0;
+    async function* source(): AsyncGenerator<Buffer> {
+      open += 1;
+      try {
+        yield* cut(otherGzip(bundle), 100);
+      } finally {
+        open -= 1;
+      }
+    }
+    expect((await verifyBundle(source(), { keys: [key] })).verdict).toBe("tampered");
+    expect(open).toBe(0);
   });
 });
 

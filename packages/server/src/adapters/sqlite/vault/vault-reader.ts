@@ -101,9 +101,12 @@ export class VaultReader {
       "SELECT key, bytes FROM vault WHERE block = ?",
       block,
     );
-    const key = row === undefined ? undefined : this.keys.byNumber(row.key);
-    if (row === undefined || key === undefined) return calls;
-    for (const piece of decodePieces(openBlock(row.bytes, { block, key: row.key }, key.bytes))) {
+    if (row === undefined) {
+      throw Object.assign(new Error(`block ${block} of the vault is not there`), { code: "HOOPISH_VAULT" });
+    }
+    const key = this.keys.byNumber(row.key);
+    if (key === undefined) return calls;
+    for (const piece of decodePieces(openBlock(row.bytes, { block, key: row.key }, key.key))) {
       const pieces = calls.get(piece.callKey);
       if (pieces === undefined) calls.set(piece.callKey, [piece]);
       else pieces.push(piece);

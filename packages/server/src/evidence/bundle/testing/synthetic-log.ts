@@ -206,10 +206,10 @@ export const witness = (name: string, nowMs: number): NoteSigner => cosigner(nam
  * A small day: two users, held and blocked calls, a purge of what was held, a cut call, two processes, and a checkpoint
  * after every few calls.
  */
-export function sampleDay(log: SyntheticLog = new SyntheticLog()): SyntheticLog {
+export function sampleDay(log: SyntheticLog = new SyntheticLog(), calls = 12): SyntheticLog {
   const session = newSessionId();
   log.append({ type: "server.started", version: "0.1.0", config: "00" });
-  for (let i = 0; i < 12; i++) {
+  for (let i = 0; i < calls; i++) {
     const user = i % 3 === 0 ? "analyst@bank.example" : "scientist@bank.example";
     const request = Buffer.from(JSON.stringify({ prompt: `who may borrow? ${i}`, user }));
     log.call({ user, session, request, delivered: Buffer.from(`data: answer ${i} ü\n\n`.repeat(i + 1)) });
