@@ -344,7 +344,20 @@ describe("the tables that searches read: a call is hidden from a search, not fro
       "UPDATE sessions SET closed = 9 WHERE closed IS NULL",
       /record 9 does not end the session/,
     ],
-    ["a mention is made up", "INSERT INTO mentions VALUES (zeroblob(16), 5)", /mention 1 records/],
+    ["a mention is made up", "INSERT INTO mentions VALUES (zeroblob(16), 5)", /the tables mention \d+ records/],
+    [
+      "a session's mention is deleted",
+      "DELETE FROM mentions WHERE idx = 0",
+      /record 0 of a call or session is not shown/,
+    ],
+    ["an act is hidden", "DELETE FROM events WHERE idx = 0", /record 0 is not shown as what it is/],
+    ["an act is said to be another one", "UPDATE event_series SET type = type + 100", /record 0 is not shown as what it is/],
+    ["an act's time is changed", "UPDATE events SET time = time + 1 WHERE idx = 0", /record 0 is not shown/],
+    [
+      "an act is made up",
+      "INSERT INTO events SELECT series, 5, time FROM events LIMIT 1",
+      /the tables show \d+ records/,
+    ],
     [
       "calls are deleted and said to be shown",
       "DELETE FROM calls; UPDATE state SET value = 100000 WHERE name = 'indexed'",
@@ -362,7 +375,8 @@ describe("the tables that searches read: a call is hidden from a search, not fro
   });
 
   test("and they are built again from the log, when they are given up", async () => {
-    const tables = ["calls", "sessions", "mentions", "blocks", "series", "names"].map((name) => `DELETE FROM ${name}`);
+    const derived = ["calls", "sessions", "mentions", "events", "blocks", "series", "event_series", "names"];
+    const tables = derived.map((name) => `DELETE FROM ${name}`);
     const path = attacked("DELETE FROM calls WHERE key = 20", "UPDATE names SET name = 'nobody' WHERE key = 1");
     expect(found(path)).not.toEqual([]);
     const db = new DatabaseSync(path);

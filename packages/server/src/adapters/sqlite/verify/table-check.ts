@@ -1,7 +1,7 @@
 import type { StoredRecord } from "@hoopish/protocol";
-import { CLOSED, DECIDED, ENDED, type IndexEntry, indexEntry, MENTIONED, OPENED } from "../index-entry.ts";
+import { ANSWERED, CLOSED, DECIDED, INTERRUPTED, type IndexEntry, indexEntry, OPENED } from "../index-entry.ts";
 import type { Query } from "../query.ts";
-import { BLOCK_RECORDS } from "../time-blocks.ts";
+import { BLOCK_RECORDS } from "../search/time-blocks.ts";
 import type { Finding } from "./log-check.ts";
 
 /** A row of `calls` or `sessions`, with its names. */
@@ -24,6 +24,10 @@ const CALLS = `SELECT calls.key AS key, id, time, session, calls.verdict AS verd
 const SESSIONS = `SELECT sessions.key AS key, id, closed AS ended, u.name AS user
   FROM sessions LEFT JOIN names AS u ON u.key = sessions.user WHERE sessions.key >= ? ORDER BY sessions.key LIMIT 1000`;
 
+const EVENT = `SELECT 1 FROM names AS u, names AS c
+  JOIN event_series AS s ON s.type = ? AND s.user = u.key AND s.connection = c.key
+  JOIN events AS e ON e.series = s.key AND e.idx = ? AND e.time = ? WHERE u.name = ? AND c.name = ?`;
+
 const MOST_FINDINGS = 20;
 
 /**
@@ -39,6 +43,7 @@ export class TableCheck {
   readonly #calls: Rows;
   readonly #sessions: Rows;
   #mentions = 0;
+  #events = 0;
   #earliest = Number.POSITIVE_INFINITY;
   #latest = Number.NEGATIVE_INFINITY;
 
@@ -55,21 +60,28 @@ export class TableCheck {
     if (this.findings.length >= MOST_FINDINGS) return;
     const record = JSON.parse(Buffer.from(leaf.buffer, leaf.byteOffset, leaf.byteLength).toString()) as StoredRecord;
     const entry = indexEntry(record, Date.parse(record.time));
-    switch (entry.kind) {
+    switch (entry.type) {
       case DECIDED:
         this.#began("call", this.#calls, index, entry);
         break;
+      case ANSWERED:
+        this.#ended("call", this.#calls, index, entry.call);
+        break;
+      case INTERRUPTED:
+        this.#ended("call", this.#calls, index, entry.call);
+        this.#event(index, entry);
+        break;
       case OPENED:
         this.#began("session", this.#sessions, index, entry);
-        break;
-      case ENDED:
-        this.#ended("call", this.#calls, index, entry.id);
+        this.#event(index, entry);
         break;
       case CLOSED:
-        this.#ended("session", this.#sessions, index, entry.id);
+        this.#ended("session", this.#sessions, index, entry.session);
+        this.#event(index, entry);
         break;
-      case MENTIONED:
-        this.#mentioned(index, entry.id);
+      default:
+        if (entry.call !== "") this.#mentioned(index, entry.call);
+        this.#event(index, entry);
     }
     this.#timed(index, entry.timeMs);
   }
@@ -86,10 +98,15 @@ export class TableCheck {
       const more = rows.peek(this.#indexed);
       if (more !== undefined && more.key < this.#indexed) this.#add(`no record began the ${what} of row ${more.key}`);
     }
-    const sql = "SELECT count(*) AS count FROM mentions WHERE idx < ?";
-    const mentions = this.#query.get<{ count: number }>(sql, this.#indexed)?.count ?? 0;
-    if (mentions !== this.#mentions)
-      this.#add(`the tables mention ${mentions} records of calls, there are ${this.#mentions}`);
+    for (const [table, what, there] of [
+      ["mentions", "mention", this.#mentions],
+      ["events", "show", this.#events],
+    ] as const) {
+      const sql = `SELECT count(*) AS count FROM ${table} WHERE idx < ?`;
+      const shown = this.#query.get<{ count: number }>(sql, this.#indexed)?.count ?? 0;
+      if (shown !== there)
+        this.#add(`the tables ${what} ${shown} records of calls, sessions and acts, there are ${there}`);
+    }
   }
 
   #began(what: string, rows: Rows, index: number, entry: IndexEntry): void {
@@ -104,7 +121,7 @@ export class TableCheck {
       return;
     }
     rows.take();
-    rows.open.set(entry.id, row.ended);
+    rows.open.set(entry.type === OPENED ? entry.session : entry.call, row.ended);
     if (!fits(row, entry)) this.#add(`the ${what} that record ${index} began is shown as something else`);
   }
 
@@ -120,7 +137,16 @@ export class TableCheck {
     this.#mentions += 1;
     const sql = "SELECT 1 FROM mentions WHERE call = ? AND idx = ?";
     if (this.#query.get(sql, Buffer.from(id, "hex"), index) === undefined)
-      this.#add(`record ${index} of a call is not shown`);
+      this.#add(`record ${index} of a call or session is not shown`);
+  }
+
+  /** Found by who did what, and by its session. */
+  #event(index: number, { type, timeMs, user, connection, session }: IndexEntry): void {
+    if (index >= this.#indexed) return;
+    this.#events += 1;
+    if (this.#query.get(EVENT, type, index, timeMs, user, connection) === undefined)
+      this.#add(`record ${index} is not shown as what it is`);
+    if (session !== "") this.#mentioned(index, session);
   }
 
   #timed(index: number, timeMs: number): void {
@@ -176,8 +202,9 @@ class Rows {
 function fits(row: Row, entry: IndexEntry): boolean {
   const same = (bytes: Uint8Array | undefined, hex: string): boolean =>
     bytes !== undefined && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex") === hex;
-  if (!same(row.id, entry.id) || row.user !== entry.user) return false;
-  if (entry.kind === OPENED) return true;
+  const opened = entry.type === OPENED;
+  if (!same(row.id, opened ? entry.session : entry.call) || row.user !== entry.user) return false;
+  if (opened) return true;
   const { time, verdict, connection } = row;
   return (
     time === entry.timeMs &&
