@@ -351,7 +351,11 @@ describe("the tables that searches read: a call is hidden from a search, not fro
       /record 0 of a call or session is not shown/,
     ],
     ["an act is hidden", "DELETE FROM events WHERE idx = 0", /record 0 is not shown as what it is/],
-    ["an act is said to be another one", "UPDATE event_series SET type = type + 100", /record 0 is not shown as what it is/],
+    [
+      "an act is said to be another one",
+      "UPDATE event_series SET type = type + 100",
+      /record 0 is not shown as what it is/,
+    ],
     ["an act's time is changed", "UPDATE events SET time = time + 1 WHERE idx = 0", /record 0 is not shown/],
     [
       "an act is made up",
