@@ -85,7 +85,7 @@ describe.skipIf(!existsSync(join(root, "dist", "main.js")))("the program", () =>
     const env = { ...process.env, HOOPISH_SERVER: gateway.url, HOOPISH_TOKEN: "t", HOOPISH_CONFIG_DIR: tempDir() };
     const child = spawn(process.execPath, [bin, "connections"], { env, stdio: ["ignore", "pipe", "pipe"] });
     const over = outcome(child);
-    await expect.poll(() => gateway.requests.length, { timeout: 5_000 }).toBe(1);
+    await expect.poll(() => gateway.requests.at(-1)?.path, { timeout: 5_000 }).toBe("/api/v1/connections");
     child.kill("SIGINT");
     expect(await over).toEqual({ code: 130, stdout: "", stderr: "" });
     await gateway.close();

@@ -24,6 +24,7 @@ import { MAX_PROOF_HASHES } from "./tlog/proofs.ts";
  *      `hoopish-export: <index>`, and ?format=bundle&resume=<index>&offset=<bytes> goes on where it was cut off
  * GET  /api/v1/audit/calls/:id/receipt?type   ReceiptReply (receipt.ts): C2SP tlog-proof of one of the call's records
  * GET  /api/v1/log/checkpoint               the newest checkpoint: a signed note, text/plain
+ * GET  /api/v1/log/status                   LogStatus   anchors: to admins and auditors
  * GET  /api/v1/log/consistency?from&to      LogConsistency   of the trees of `from` and `to` leaves
  * GET  /api/v1/agents                       {agents: AgentView[]}                     admins
  * POST /api/v1/agents/enrollments {name, ttlSeconds?}   EnrollmentToken               admins
@@ -278,6 +279,51 @@ export interface LogConsistency {
 }
 export const logConsistencySchema: z.ZodType<LogConsistency> = z.object({
   proof: z.array(z.base64().length(44)).max(MAX_PROOF_HASHES),
+});
+
+/** How one anchor is doing in this run of the server. */
+export interface AnchorView {
+  /** Which kind, and where. */
+  readonly name: string;
+  readonly required: boolean;
+  /** The newest checkpoint that it took. */
+  readonly published?: { readonly size: number; readonly at: string };
+  /** Present while it fails. */
+  readonly failing?: { readonly message: string; readonly since: string; readonly consecutive: number };
+  readonly failures: number;
+  /** Checkpoints that it should have and does not have yet. */
+  readonly waiting: number;
+  /** Checkpoints that were given up; later ones stand for them. */
+  readonly skipped: number;
+}
+export interface LogStatus {
+  readonly origin: string;
+  /** C2SP vkey. */
+  readonly vkey: string;
+  /** Records under the newest checkpoint, and when that was signed. */
+  readonly size: number;
+  readonly signedAt: string;
+  /** Where the checkpoints go is for admins and auditors. */
+  readonly anchors?: readonly AnchorView[];
+}
+export const logStatusSchema: z.ZodType<LogStatus> = z.object({
+  origin: z.string(),
+  vkey: z.string(),
+  size: count,
+  signedAt: time,
+  anchors: z
+    .array(
+      z.object({
+        name: z.string(),
+        required: z.boolean(),
+        published: z.object({ size: count, at: time }).exactOptional(),
+        failing: z.object({ message: z.string(), since: time, consecutive: count }).exactOptional(),
+        failures: count,
+        waiting: count,
+        skipped: count,
+      }),
+    )
+    .exactOptional(),
 });
 
 export interface AgentInstanceView {

@@ -1,10 +1,13 @@
 import { type ConnectionView, connectionListSchema } from "@hoopish/protocol";
 import type { Context } from "../context.ts";
+import { observeCheckpoint } from "../evidence/observe.ts";
 import { table } from "../terminal/table.ts";
 
 /** What I may use. What I may not see is not in the server's list. */
 export async function connections(context: Context): Promise<void> {
-  const list = await (await context.api()).get("/api/v1/connections", connectionListSchema);
+  const api = await context.api();
+  await observeCheckpoint(context, api);
+  const list = await api.get("/api/v1/connections", connectionListSchema);
   context.output.show(list, (safe, style) =>
     table(
       ["NAME", "API", "AGENT", "ACCESS", "REASON"],

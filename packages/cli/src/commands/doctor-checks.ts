@@ -3,13 +3,8 @@ import { proxyFor } from "@hoopish/tunnel";
 import { probeKeychain } from "../auth/keychain.ts";
 import type { Context } from "../context.ts";
 import { formatDistance } from "../terminal/units.ts";
-
-export interface Check {
-  readonly name: string;
-  readonly ok: boolean;
-  readonly detail: string;
-  readonly remedy?: string;
-}
+import type { Check } from "./check.ts";
+import { logChecks } from "./doctor-log.ts";
 
 /** Beyond it tokens are refused as not yet valid or already ended: identity providers and servers allow about a minute. */
 const MAX_SKEW_MS = 30_000;
@@ -34,6 +29,9 @@ export async function* runChecks(context: Context): AsyncGenerator<Check> {
   const token = await attempt(() => identity(context));
   if (!token.ok) return yield failed("token", token.error);
   yield token.value;
+  const log = await attempt(async () => logChecks(context, await context.api()));
+  if (log.ok) yield* log.value;
+  else yield failed("log", log.error);
   const agents = await attempt(() => agentsOnline(context));
   yield agents.ok ? agents.value : failed("agents", agents.error);
 }

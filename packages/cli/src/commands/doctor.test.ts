@@ -1,7 +1,8 @@
-import { afterEach, expect, it } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import { Gateway, type GatewayOptions, json } from "../testing/gateway.ts";
-import { runCli } from "../testing/world.ts";
-import type { Check } from "./doctor-checks.ts";
+import { logRoutes, TestLog } from "../testing/log.ts";
+import { runCli, tempDir } from "../testing/world.ts";
+import type { Check } from "./check.ts";
 
 let gateway: Gateway | undefined;
 afterEach(async () => {
@@ -37,6 +38,7 @@ it("finds nothing wrong where nothing is", async () => {
     ["clock", true],
     ["keychain", true],
     ["token", true],
+    ["log", true],
     ["agents", true],
   ]);
   expect(code).toBe(0);
@@ -76,4 +78,73 @@ it("names the proxy without its password", async () => {
   const { of } = await doctor(connections(true), { HTTP_PROXY: "http://me:secret@127.0.0.1:9" });
   expect(of("proxy")).toMatchObject({ ok: true, detail: "http://127.0.0.1:9 is used for the server" });
   expect(of("server")).toMatchObject({ ok: false });
+});
+
+describe("the log", () => {
+  const failing = { message: "connect ECONNREFUSED", since: "2026-11-23T08:00:00.000Z", consecutive: 4 };
+  const anchor = { name: "file /mnt/audit", required: true, failures: 4, waiting: 7, skipped: 0 };
+  const fine = { ...anchor, published: { size: 9, at: "2026-11-23T08:29:50.000Z" } };
+  const now = (): number => Date.parse("2026-11-23T08:30:00.000Z");
+
+  async function check(log: () => TestLog, anchors: object[] | undefined, configDir = tempDir()) {
+    gateway ??= await Gateway.start({
+      discovery: { insecureStorage: true, log: log().announced },
+      routes: {
+        ...connections(true).routes,
+        ...logRoutes(log),
+        "GET /api/v1/log/status": (_, response) =>
+          json(response, {
+            ...log().announced,
+            size: log().size,
+            signedAt: "2026-11-23T08:29:00.000Z",
+            ...(anchors && { anchors }),
+          }),
+      },
+    });
+    const env = { HOOPISH_SERVER: gateway.url, HOOPISH_TOKEN: "t" };
+    const { code, stdout } = await runCli(["doctor", "--json"], { env, configDir, now });
+    const { checks } = JSON.parse(stdout) as { checks: Check[] };
+    return { code, of: (name: string) => checks.find((one) => one.name === name) };
+  }
+
+  it("is pinned, has grown, and was signed not long ago", async () => {
+    const log = new TestLog().grow(9);
+    const { of } = await check(() => log, undefined);
+    expect(of("log")).toMatchObject({ ok: true, detail: expect.stringContaining("to 9 records") });
+    expect(of("log")?.detail).toContain("the server named at first; last signed 60 s ago");
+    // Who has no role is told nothing of anchors, and asked nothing of them.
+    expect(of("anchors")).toBeUndefined();
+  });
+
+  it("that went back is found, with what to do", async () => {
+    let log = new TestLog().grow(9);
+    const configDir = tempDir();
+    await check(() => log, undefined, configDir);
+    log = new TestLog(log.signer).grow(5);
+    const { code, of } = await check(() => log, undefined, configDir);
+    expect(code).toBe(1);
+    expect(of("log")).toMatchObject({
+      ok: false,
+      detail: expect.stringContaining("the log went back"),
+      remedy: expect.stringContaining("internal audit"),
+    });
+  });
+
+  it.each<readonly [string, object[], object]>([
+    ["that take checkpoints", [fine], { ok: true, detail: "file /mnt/audit has 9 records, 10 s ago" }],
+    [
+      "that fail",
+      [fine, { ...anchor, name: "witness", failing }],
+      {
+        ok: false,
+        detail: "witness has failed 4 times, first 30 min ago, 7 waiting: connect ECONNREFUSED",
+        remedy: expect.stringContaining("docs/anchors.md"),
+      },
+    ],
+    ["that are not there", [], { ok: false, remedy: expect.stringContaining("evidence.anchors") }],
+  ])("has anchors %s", async (_, anchors, wanted) => {
+    const log = new TestLog().grow(9);
+    const { of } = await check(() => log, anchors);
+    expect(of("anchors")).toMatchObject(wanted);
+  });
 });

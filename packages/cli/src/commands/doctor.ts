@@ -1,5 +1,6 @@
 import type { Context } from "../context.ts";
-import { type Check, runChecks } from "./doctor-checks.ts";
+import type { Check } from "./check.ts";
+import { runChecks } from "./doctor-checks.ts";
 
 /** Looks at everything that hoopish needs, each with a remedy. @returns 1 when something is wrong */
 export async function doctor(context: Context): Promise<number> {

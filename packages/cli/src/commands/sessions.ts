@@ -1,5 +1,7 @@
 import { HoopishError, isSessionId, type SessionView, sessionListSchema, sessionViewSchema } from "@hoopish/protocol";
 import type { Context } from "../context.ts";
+import { observeCheckpoint } from "../evidence/observe.ts";
+import type { ApiClient } from "../http/api-client.ts";
 import { details, table } from "../terminal/table.ts";
 import { formatTime } from "../terminal/units.ts";
 
@@ -11,7 +13,7 @@ export interface SessionListOptions {
 
 export async function listSessions(context: Context, options: SessionListOptions): Promise<void> {
   const { state, limit, cursor } = options;
-  const list = await (await context.api()).get("/api/v1/sessions", sessionListSchema, { state, limit, cursor });
+  const list = await (await observed(context)).get("/api/v1/sessions", sessionListSchema, { state, limit, cursor });
   context.output.show(list, (safe, style) => [
     ...table(
       ["SESSION", "USER", "CONNECTION", "STATE", "OPENED", "CALLS", "HOST"],
@@ -33,7 +35,7 @@ export async function listSessions(context: Context, options: SessionListOptions
 
 export async function showSession(context: Context, id: string): Promise<void> {
   const path = `/api/v1/sessions/${sessionId(id)}`;
-  const session = await (await context.api()).get(path, sessionViewSchema);
+  const session = await (await observed(context)).get(path, sessionViewSchema);
   context.output.show(session, sessionLines);
 }
 
@@ -42,6 +44,13 @@ export async function killSession(context: Context, id: string, reason: string |
   const path = `/api/v1/sessions/${sessionId(id)}`;
   const session = await (await context.api()).delete(path, sessionViewSchema, { reason });
   context.output.show(session, (safe, style) => [`${style.good("✓")} Session ${safe.id} of ${safe.user} is closed`]);
+}
+
+/** Not before a session is ended: that is done at once, whatever the log says. */
+async function observed(context: Context): Promise<ApiClient> {
+  const api = await context.api();
+  await observeCheckpoint(context, api);
+  return api;
 }
 
 function sessionLines(session: SessionView, style: Parameters<typeof details>[1]): readonly string[] {

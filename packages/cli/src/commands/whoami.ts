@@ -1,5 +1,6 @@
 import { whoamiSchema } from "@hoopish/protocol";
 import type { Context } from "../context.ts";
+import { observeCheckpoint } from "../evidence/observe.ts";
 import { details } from "../terminal/table.ts";
 import { formatDistance, formatTime } from "../terminal/units.ts";
 
@@ -14,7 +15,9 @@ const STORAGE_WORDS: Readonly<Record<string, string>> = {
 export async function whoami(context: Context): Promise<void> {
   const server = await context.server();
   const { origin } = await context.tokens();
-  const who = await (await context.api()).get("/api/v1/whoami", whoamiSchema);
+  const api = await context.api();
+  await observeCheckpoint(context, api);
+  const who = await api.get("/api/v1/whoami", whoamiSchema);
   context.output.show({ ...who, server, storage: origin }, (safe, style) =>
     details(
       [

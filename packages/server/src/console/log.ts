@@ -1,5 +1,6 @@
-import { formatTlogProof, HoopishError } from "@hoopish/protocol";
+import { type AnchorView, formatTlogProof, HoopishError, type LogStatus } from "@hoopish/protocol";
 import { Hono } from "hono";
+import type { AnchorStatus } from "../evidence/anchors/anchor-run.ts";
 import type { ConsoleEnv, ConsolePorts } from "./context.ts";
 import { visibleCall } from "./visible-calls.ts";
 
@@ -14,12 +15,14 @@ export function logRoutes(ports: ConsolePorts): Hono<ConsoleEnv> {
 
   routes.get("/log/checkpoint", (context) => context.text(ports.tree.newest().note));
 
-  /** How the log is doing: what was signed last, and what has reached which anchor. */
+  /** How the log is doing: what was signed last, and, for admins and auditors, what has reached which anchor. */
   routes.get("/log/status", (context) => {
     const { origin, vkey } = ports.tree;
     const { size, timeMs } = ports.tree.newest();
-    const anchors = ports.anchors.status();
-    return context.json({ origin, vkey, size, signedAt: new Date(timeMs).toISOString(), anchors });
+    // Where the anchors are, and which of them does not answer now, would help whoever wants to get at the log.
+    const told = context.get("caller").roles.length > 0 ? { anchors: ports.anchors.status().map(anchorView) } : {};
+    const status: LogStatus = { origin, vkey, size, signedAt: rfc3339(timeMs), ...told };
+    return context.json(status);
   });
 
   routes.get("/log/consistency", async (context) => {
@@ -48,6 +51,18 @@ export function logRoutes(ports: ConsolePorts): Hono<ConsoleEnv> {
     });
   });
   return routes;
+}
+
+const rfc3339 = (ms: number): string => new Date(ms).toISOString();
+
+function anchorView({ published, failing, ...rest }: AnchorStatus): AnchorView {
+  return {
+    ...rest,
+    ...(published !== undefined && { published: { size: published.size, at: rfc3339(published.atMs) } }),
+    ...(failing !== undefined && {
+      failing: { message: failing.message, since: rfc3339(failing.sinceMs), consecutive: failing.consecutive },
+    }),
+  };
 }
 
 const toBase64 = (hash: Uint8Array): string => Buffer.from(hash).toString(BASE64);

@@ -20,7 +20,10 @@ export interface CallsFilter {
 
 /** The records that ended calls, newest first. */
 export function endedCalls(query: Query, filter: CallsFilter, bounds: Bounds): Found {
-  return together([soonEnded(query, filter, bounds), lateEnded(query, filter, bounds)]);
+  const { user, connection, session } = filter;
+  const all = user === undefined && connection === undefined && session === undefined;
+  const soon = all ? soonEndedOfAll(query, bounds) : soonEnded(query, filter, bounds);
+  return together([soon, lateEnded(query, filter, bounds)]);
 }
 
 /** The records that decided calls. */
@@ -43,6 +46,26 @@ function* soonEnded(query: Query, filter: CallsFilter, { from, before }: Bounds)
     while ((waiting.at(-1) ?? -1) >= key + REACH) yield waiting.pop() as number;
   }
   for (let last = waiting.pop(); last !== undefined; last = waiting.pop()) yield last;
+}
+
+/** Of all calls, those that ended in a stretch of the log are found where they were decided: there and little before. */
+function soonEndedOfAll(query: Query, bounds: Bounds): Found {
+  const newest = "SELECT max(key) AS key FROM calls WHERE key < ?";
+  const ended = `SELECT ended FROM calls WHERE key >= ? AND key < ? AND ended >= ? AND ended < ? AND ended <= key + ${REACH}
+    ORDER BY ended DESC LIMIT ?`;
+  return paged(bounds, (count, before) => {
+    const found: number[] = [];
+    for (let end = before; found.length < count && end > bounds.from; ) {
+      const decided = query.get<{ key: number | null }>(newest, end)?.key;
+      if (typeof decided !== "number") break;
+      end = Math.min(end, decided + REACH + 1);
+      const start = end - REACH;
+      const rows = query.all<{ ended: number }>(ended, start - REACH, end, start, end, count - found.length);
+      found.push(...rows.map((row) => row.ended));
+      end = start;
+    }
+    return found;
+  });
 }
 
 function insert(growing: number[], value: number): void {
