@@ -110,6 +110,12 @@ function* payloadItems(
         part.pieces.length === 1
           ? (part.pieces[0]?.bytes as Uint8Array)
           : new Uint8Array(Buffer.concat(part.pieces.map((piece) => piece.bytes)));
+      more = offset + bytes.byteLength < length && part.nextBlock !== undefined;
+      // A piece may be empty, and alone in its block: an item is empty only when the payload is.
+      if (bytes.byteLength === 0 && more) {
+        block = part.nextBlock ?? 0;
+        continue;
+      }
       utf8 ??= part.nextBlock === undefined ? isUtf8(bytes) : payloadIsUtf8(vault, callKey, field);
       const kept = salt === undefined ? undefined : new Uint8Array(salt);
       const item = {
@@ -122,7 +128,6 @@ function* payloadItems(
         offset,
         bytes,
       } as const;
-      more = part.nextBlock !== undefined;
       block = part.nextBlock ?? 0;
       offset += bytes.byteLength;
       const payload = more ? { number, block, offset, utf8 } : { ...FIRST_PAYLOAD, number: number + 1 };

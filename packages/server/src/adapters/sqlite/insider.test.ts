@@ -350,17 +350,17 @@ describe("the tables that searches read: a call is hidden from a search, not fro
       "DELETE FROM mentions WHERE idx = 0",
       /record 0 of a call or session is not shown/,
     ],
-    ["an act is hidden", "DELETE FROM events WHERE idx = 0", /record 0 is not shown as what it is/],
+    ["an act is hidden", "DELETE FROM events WHERE idx = 0", /record 0 is not shown among the events/],
     [
       "an act is said to be another one",
       "UPDATE event_series SET type = type + 100",
-      /record 0 is not shown as what it is/,
+      /record 0 is not shown among the events/,
     ],
-    ["an act's time is changed", "UPDATE events SET time = time + 1 WHERE idx = 0", /record 0 is not shown/],
+    ["an act's time is changed", "UPDATE events SET time = time + 1 WHERE idx = 0", /record 0 is not shown among/],
     [
       "an act is made up",
       "INSERT INTO events SELECT series, 5, time FROM events LIMIT 1",
-      /the tables show \d+ records/,
+      /the tables show \d+ events/,
     ],
     [
       "calls are deleted and said to be shown",

@@ -24,9 +24,9 @@ const CALLS = `SELECT calls.key AS key, id, time, session, calls.verdict AS verd
 const SESSIONS = `SELECT sessions.key AS key, id, closed AS ended, u.name AS user
   FROM sessions LEFT JOIN names AS u ON u.key = sessions.user WHERE sessions.key >= ? ORDER BY sessions.key LIMIT 1000`;
 
-const EVENT = `SELECT 1 FROM names AS u, names AS c
-  JOIN event_series AS s ON s.type = ? AND s.user = u.key AND s.connection = c.key
-  JOIN events AS e ON e.series = s.key AND e.idx = ? AND e.time = ? WHERE u.name = ? AND c.name = ?`;
+const EVENT = `SELECT 1 FROM event_series AS s JOIN names AS u ON u.key = s.user JOIN names AS c ON c.key = s.connection
+  JOIN events AS e ON e.series = s.key
+  WHERE s.type = ? AND u.name = ? AND c.name = ? AND e.idx = ? AND e.time = ?`;
 
 const MOST_FINDINGS = 20;
 
@@ -62,27 +62,22 @@ export class TableCheck {
     const entry = indexEntry(record, Date.parse(record.time));
     switch (entry.type) {
       case DECIDED:
-        this.#began("call", this.#calls, index, entry);
-        break;
-      case ANSWERED:
-        this.#ended("call", this.#calls, index, entry.call);
-        break;
-      case INTERRUPTED:
-        this.#ended("call", this.#calls, index, entry.call);
-        this.#event(index, entry);
+        this.#began("call", this.#calls, index, entry, entry.call);
         break;
       case OPENED:
-        this.#began("session", this.#sessions, index, entry);
-        this.#event(index, entry);
+        this.#began("session", this.#sessions, index, entry, entry.session);
+        break;
+      case ANSWERED:
+      case INTERRUPTED:
+        this.#ended("call", this.#calls, index, entry.call);
         break;
       case CLOSED:
         this.#ended("session", this.#sessions, index, entry.session);
-        this.#event(index, entry);
         break;
       default:
         if (entry.call !== "") this.#mentioned(index, entry.call);
-        this.#event(index, entry);
     }
+    if (entry.type !== DECIDED && entry.type !== ANSWERED) this.#event(index, entry);
     this.#timed(index, entry.timeMs);
   }
 
@@ -98,18 +93,19 @@ export class TableCheck {
       const more = rows.peek(this.#indexed);
       if (more !== undefined && more.key < this.#indexed) this.#add(`no record began the ${what} of row ${more.key}`);
     }
-    for (const [table, what, there] of [
-      ["mentions", "mention", this.#mentions],
-      ["events", "show", this.#events],
-    ] as const) {
-      const sql = `SELECT count(*) AS count FROM ${table} WHERE idx < ?`;
-      const shown = this.#query.get<{ count: number }>(sql, this.#indexed)?.count ?? 0;
-      if (shown !== there)
-        this.#add(`the tables ${what} ${shown} records of calls, sessions and acts, there are ${there}`);
-    }
+    const mentions = this.#count("mentions");
+    if (mentions !== this.#mentions)
+      this.#add(`the tables mention ${mentions} records of calls and sessions, there are ${this.#mentions}`);
+    const events = this.#count("events");
+    if (events !== this.#events) this.#add(`the tables show ${events} events, there are ${this.#events}`);
   }
 
-  #began(what: string, rows: Rows, index: number, entry: IndexEntry): void {
+  #count(table: "mentions" | "events"): number {
+    const sql = `SELECT count(*) AS count FROM ${table} WHERE idx < ?`;
+    return this.#query.get<{ count: number }>(sql, this.#indexed)?.count ?? 0;
+  }
+
+  #began(what: string, rows: Rows, index: number, entry: IndexEntry, id: string): void {
     if (index >= this.#indexed) return;
     for (let row = rows.peek(index); row !== undefined && row.key < index; row = rows.peek(index)) {
       this.#add(`no record began the ${what} of row ${row.key}`);
@@ -121,8 +117,8 @@ export class TableCheck {
       return;
     }
     rows.take();
-    rows.open.set(entry.type === OPENED ? entry.session : entry.call, row.ended);
-    if (!fits(row, entry)) this.#add(`the ${what} that record ${index} began is shown as something else`);
+    rows.open.set(id, row.ended);
+    if (!fits(row, entry, id)) this.#add(`the ${what} that record ${index} began is shown as something else`);
   }
 
   #ended(what: string, rows: Rows, index: number, id: string): void {
@@ -140,13 +136,12 @@ export class TableCheck {
       this.#add(`record ${index} of a call or session is not shown`);
   }
 
-  /** Found by who did what, and by its session. */
-  #event(index: number, { type, timeMs, user, connection, session }: IndexEntry): void {
+  #event(index: number, { type, user, connection, session, timeMs }: IndexEntry): void {
+    if (session !== "") this.#mentioned(index, session);
     if (index >= this.#indexed) return;
     this.#events += 1;
-    if (this.#query.get(EVENT, type, index, timeMs, user, connection) === undefined)
-      this.#add(`record ${index} is not shown as what it is`);
-    if (session !== "") this.#mentioned(index, session);
+    if (this.#query.get(EVENT, type, user, connection, index, timeMs) === undefined)
+      this.#add(`record ${index} is not shown among the events`);
   }
 
   #timed(index: number, timeMs: number): void {
@@ -199,12 +194,11 @@ class Rows {
   }
 }
 
-function fits(row: Row, entry: IndexEntry): boolean {
+function fits(row: Row, entry: IndexEntry, id: string): boolean {
   const same = (bytes: Uint8Array | undefined, hex: string): boolean =>
     bytes !== undefined && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex") === hex;
-  const opened = entry.type === OPENED;
-  if (!same(row.id, opened ? entry.session : entry.call) || row.user !== entry.user) return false;
-  if (opened) return true;
+  if (!same(row.id, id) || row.user !== entry.user) return false;
+  if (entry.type === OPENED) return true;
   const { time, verdict, connection } = row;
   return (
     time === entry.timeMs &&
