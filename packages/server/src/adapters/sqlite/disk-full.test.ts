@@ -2,12 +2,12 @@ import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { mountSmallDisk, type SmallDisk } from "@hoopish/fixtures/small-disk";
 import { type CallId, type HoopishError, newCallId, type StoredRecord } from "@hoopish/protocol";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { ALL_CALLS, answeredDraft, decidedDraft, wholePayload } from "../../evidence/sample-records.ts";
 import { openSqliteStore, type SqliteStore } from "./store.ts";
 import { TEST_KEYS } from "./testing/keys.ts";
-import { mountSmallDisk, type SmallDisk } from "./testing/small-disk.ts";
 import { verifyStore } from "./verify/verify-store.ts";
 
 /** A disk that is full: the intake has its room beforehand, the database has not. */
@@ -96,7 +96,6 @@ test("that fills up while it is written: refused, nothing lost, and it goes on b
   expect(first.written.size).toBeGreaterThan(20);
   expect(store.log.writable).toBe(false);
   await expect(writeCall(store, Buffer.from("x"))).rejects.toMatchObject({ code: "evidence_unavailable" });
-  await expect(store.tree.sign()).rejects.toMatchObject({ code: "evidence_unavailable" });
   // Whoever looks into a full disk needs to see what is there.
   expect((await store.reader.calls(ALL_CALLS, 5, undefined)).items.length).toBeGreaterThan(0);
   // A disk that is larger now.
