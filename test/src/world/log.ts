@@ -16,10 +16,10 @@ export interface Exported {
   readonly payloads: ReadonlyMap<string, Buffer>;
 }
 
-/** What internal audit gets: every record, and every body. */
-export async function exportLog(world: World): Promise<Exported> {
+/** What internal audit gets: every record since then, and every body. */
+export async function exportLog(world: World, since = "1h"): Promise<Exported> {
   const file = world.path(`export-${crypto.randomUUID()}.jsonl`);
-  const args = ["audit", "export", "--since", "1h", "--format", "jsonl", "--payloads", "-o", file];
+  const args = ["audit", "export", "--since", since, "--format", "jsonl", "--payloads", "-o", file];
   const { code, stderr } = await world.cli("audit", args);
   if (code !== 0) throw new Error(`audit export ended with ${code}: ${stderr}`);
   const records: ExportedRecord[] = [];

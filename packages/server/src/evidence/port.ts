@@ -73,7 +73,7 @@ export interface LogTree {
   sign(): Promise<SignedCheckpoint>;
   /** The checkpoint of exactly the first `size` records, signed now if none was. Durable when it resolves. */
   signAt(size: number): Promise<SignedCheckpoint>;
-  /** The largest checkpoint that was signed at or before this time (Unix milliseconds). */
+  /** The largest checkpoint that was signed at or before this time (Unix milliseconds), with no later record in it. */
   signedBefore(timeMs: number): Promise<SignedCheckpoint | undefined>;
   /** What was signed of sizes in [from, to], growing. */
   history(from: number, to: number): AsyncIterable<SignedCheckpoint>;

@@ -20,6 +20,7 @@ import { type PayloadBytes, readPayload } from "./payload-queries.ts";
 import { Query } from "./query.ts";
 import { searchRecords } from "./search/record-search.ts";
 import { type CheckpointRow, fromRow } from "./tree/checkpoint-writer.ts";
+import { signedBefore } from "./tree/signed-before.ts";
 import { TreeReader } from "./tree/tree-reader.ts";
 import { VaultReader } from "./vault/vault-reader.ts";
 
@@ -77,10 +78,7 @@ export class Reader {
   }
 
   signedBefore(timeMs: number): SignedCheckpoint | undefined {
-    const row = this.#query.get<CheckpointRow>(
-      "SELECT size, time, root, note FROM checkpoints WHERE time <= ? ORDER BY size DESC LIMIT 1",
-      timeMs,
-    );
+    const row = signedBefore(this.#query, timeMs);
     return row === undefined ? undefined : fromRow(row);
   }
 

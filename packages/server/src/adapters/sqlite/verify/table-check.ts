@@ -1,209 +1,111 @@
+import { DatabaseSync } from "node:sqlite";
 import type { StoredRecord } from "@hoopish/protocol";
-import { ANSWERED, CLOSED, DECIDED, INTERRUPTED, type IndexEntry, indexEntry, OPENED } from "../index-entry.ts";
-import type { Query } from "../query.ts";
-import { BLOCK_RECORDS } from "../search/time-blocks.ts";
+import { indexEntry } from "../index-entry.ts";
+import { Indexer } from "../indexer.ts";
+import { Query } from "../query.ts";
+import { migrate } from "../schema.ts";
 import type { Finding } from "./log-check.ts";
 
-/** A row of `calls` or `sessions`, with its names. */
-interface Row {
-  readonly key: number;
-  readonly id: Uint8Array;
-  /** The record that ended it. */
-  readonly ended: number | null;
-  readonly user: string;
-  readonly time?: number;
-  readonly session?: Uint8Array;
-  readonly connection?: string;
-  readonly verdict?: number;
+/** A derived table as it can be compared: whole rows, with names in the place of the numbers that stand for them. */
+interface Derived {
+  readonly what: string;
+  readonly sql: string;
+  /** The column that tells a reader which row is meant. */
+  readonly shown: string;
 }
 
-const CALLS = `SELECT calls.key AS key, id, time, session, calls.verdict AS verdict, ended, u.name AS user, c.name AS connection
-  FROM calls LEFT JOIN series AS s ON s.key = calls.series AND s.verdict = calls.verdict
-  LEFT JOIN names AS u ON u.key = s.user LEFT JOIN names AS c ON c.key = s.connection
-  WHERE calls.key >= ? ORDER BY calls.key LIMIT 1000`;
-const SESSIONS = `SELECT sessions.key AS key, id, closed AS ended, u.name AS user
-  FROM sessions LEFT JOIN names AS u ON u.key = sessions.user WHERE sessions.key >= ? ORDER BY sessions.key LIMIT 1000`;
+const DERIVED: readonly Derived[] = [
+  {
+    what: "call",
+    shown: "key",
+    sql: `SELECT calls.key, hex(id) AS id, time, hex(session) AS session, calls.verdict, ended, u.name AS user, c.name AS connection
+      FROM calls LEFT JOIN series AS s ON s.key = calls.series AND s.verdict = calls.verdict
+      LEFT JOIN names AS u ON u.key = s.user LEFT JOIN names AS c ON c.key = s.connection ORDER BY calls.key`,
+  },
+  {
+    what: "session",
+    shown: "key",
+    sql: `SELECT sessions.key, hex(id) AS id, closed, u.name AS user FROM sessions LEFT JOIN names AS u ON u.key = sessions.user
+      ORDER BY sessions.key`,
+  },
+  {
+    what: "event",
+    shown: "idx",
+    sql: `SELECT idx, time, s.type, u.name AS user, c.name AS connection FROM events LEFT JOIN event_series AS s ON s.key = series
+      LEFT JOIN names AS u ON u.key = s.user LEFT JOIN names AS c ON c.key = s.connection ORDER BY idx`,
+  },
+  { what: "mention", shown: "idx", sql: "SELECT hex(call) AS call, idx FROM mentions ORDER BY mentions.call, idx" },
+  { what: "block of times", shown: "block", sql: "SELECT block, earliest, latest FROM blocks ORDER BY block" },
+];
 
-const EVENT = `SELECT 1 FROM event_series AS s JOIN names AS u ON u.key = s.user JOIN names AS c ON c.key = s.connection
-  JOIN events AS e ON e.series = s.key
-  WHERE s.type = ? AND u.name = ? AND c.name = ? AND e.idx = ? AND e.time = ?`;
+type Row = Readonly<Record<string, unknown>>;
 
-const MOST_FINDINGS = 20;
+const CHUNK_RECORDS = 4_096;
 
 /**
- * Compares the derived tables, which auditors search, with the records that they were derived from: a row that was
- * deleted or changed hides a call from a search, and nothing else would say so.
+ * Compares the derived tables, which auditors search, with tables that are made anew from the records: a row that was
+ * deleted or changed hides a call from a search, and nothing else would say so. What is made anew stands in a temporary
+ * file that nobody else can open. Within one snapshot of `query`.
+ *
+ * @param size records that are known to be good
+ * @returns the first difference in each table
  */
-export class TableCheck {
-  readonly findings: Finding[] = [];
-  readonly #query: Query;
-  readonly #size: number;
-  /** Records that the tables show. */
-  readonly #indexed: number;
-  readonly #calls: Rows;
-  readonly #sessions: Rows;
-  #mentions = 0;
-  #events = 0;
-  #earliest = Number.POSITIVE_INFINITY;
-  #latest = Number.NEGATIVE_INFINITY;
-
-  constructor(query: Query, size: number, indexed: number) {
-    this.#query = query;
-    this.#size = size;
-    this.#indexed = indexed;
-    this.#calls = new Rows(query, CALLS);
-    this.#sessions = new Rows(query, SESSIONS);
-    if (indexed > size) this.#add(`the tables say that they show ${indexed} records of ${size}`);
-  }
-
-  record(index: number, leaf: Uint8Array): void {
-    if (this.findings.length >= MOST_FINDINGS) return;
-    const record = JSON.parse(Buffer.from(leaf.buffer, leaf.byteOffset, leaf.byteLength).toString()) as StoredRecord;
-    const entry = indexEntry(record, Date.parse(record.time));
-    switch (entry.type) {
-      case DECIDED:
-        this.#began("call", this.#calls, index, entry, entry.call);
-        break;
-      case OPENED:
-        this.#began("session", this.#sessions, index, entry, entry.session);
-        break;
-      case ANSWERED:
-      case INTERRUPTED:
-        this.#ended("call", this.#calls, index, entry.call);
-        break;
-      case CLOSED:
-        this.#ended("session", this.#sessions, index, entry.session);
-        break;
-      default:
-        if (entry.call !== "") this.#mentioned(index, entry.call);
+export function checkTables(query: Query, size: number): Finding[] {
+  const findings: Finding[] = [];
+  const indexed = query.get<{ value: number }>("SELECT value FROM state WHERE name = 'indexed'")?.value ?? 0;
+  const total = query.get<{ size: number | null }>("SELECT max(idx) + 1 AS size FROM records")?.size ?? 0;
+  if (indexed > total) findings.push(finding(`the tables say that they show ${indexed} records of ${total}`));
+  const scratch = new DatabaseSync("");
+  try {
+    migrate(scratch);
+    scratch.exec("PRAGMA journal_mode = OFF");
+    index(query, scratch, Math.min(indexed, Math.max(size, total)));
+    const made = new Query(scratch);
+    for (const derived of DERIVED) {
+      const different = firstDifference(derived, query.iterate<Row>(derived.sql), made.iterate<Row>(derived.sql));
+      if (different !== undefined) findings.push(different);
     }
-    if (entry.type !== DECIDED && entry.type !== ANSWERED) this.#event(index, entry);
-    this.#timed(index, entry.timeMs);
-  }
-
-  /** After the last record. */
-  end(): void {
-    for (const [what, rows] of [
-      ["call", this.#calls],
-      ["session", this.#sessions],
-    ] as const) {
-      for (const [id, ended] of rows.open) {
-        if (ended !== null && ended < this.#size) this.#add(`record ${ended} does not end the ${what} ${id}`);
-      }
-      const more = rows.peek(this.#indexed);
-      if (more !== undefined && more.key < this.#indexed) this.#add(`no record began the ${what} of row ${more.key}`);
-    }
-    const mentions = this.#count("mentions");
-    if (mentions !== this.#mentions)
-      this.#add(`the tables mention ${mentions} records of calls and sessions, there are ${this.#mentions}`);
-    const events = this.#count("events");
-    if (events !== this.#events) this.#add(`the tables show ${events} events, there are ${this.#events}`);
-  }
-
-  #count(table: "mentions" | "events"): number {
-    const sql = `SELECT count(*) AS count FROM ${table} WHERE idx < ?`;
-    return this.#query.get<{ count: number }>(sql, this.#indexed)?.count ?? 0;
-  }
-
-  #began(what: string, rows: Rows, index: number, entry: IndexEntry, id: string): void {
-    if (index >= this.#indexed) return;
-    for (let row = rows.peek(index); row !== undefined && row.key < index; row = rows.peek(index)) {
-      this.#add(`no record began the ${what} of row ${row.key}`);
-      rows.take();
-    }
-    const row = rows.peek(index);
-    if (row?.key !== index) {
-      this.#add(`the ${what} that record ${index} began is not shown`);
-      return;
-    }
-    rows.take();
-    rows.open.set(id, row.ended);
-    if (!fits(row, entry, id)) this.#add(`the ${what} that record ${index} began is shown as something else`);
-  }
-
-  #ended(what: string, rows: Rows, index: number, id: string): void {
-    const ended = rows.open.get(id);
-    rows.open.delete(id);
-    if (ended === undefined || ended === index || index >= this.#indexed) return;
-    this.#add(`record ${index} ended the ${what} ${id}, and it is not shown so`);
-  }
-
-  #mentioned(index: number, id: string): void {
-    if (index >= this.#indexed) return;
-    this.#mentions += 1;
-    const sql = "SELECT 1 FROM mentions WHERE call = ? AND idx = ?";
-    if (this.#query.get(sql, Buffer.from(id, "hex"), index) === undefined)
-      this.#add(`record ${index} of a call or session is not shown`);
-  }
-
-  #event(index: number, { type, user, connection, session, timeMs }: IndexEntry): void {
-    if (session !== "") this.#mentioned(index, session);
-    if (index >= this.#indexed) return;
-    this.#events += 1;
-    if (this.#query.get(EVENT, type, user, connection, index, timeMs) === undefined)
-      this.#add(`record ${index} is not shown among the events`);
-  }
-
-  #timed(index: number, timeMs: number): void {
-    this.#earliest = Math.min(this.#earliest, timeMs);
-    this.#latest = Math.max(this.#latest, timeMs);
-    if ((index + 1) % BLOCK_RECORDS !== 0) return;
-    const block = (index + 1) / BLOCK_RECORDS - 1;
-    const row = this.#query.get<{ earliest: number; latest: number }>("SELECT * FROM blocks WHERE block = ?", block);
-    const wrong = row?.earliest !== this.#earliest || row.latest !== this.#latest;
-    if (wrong && index < this.#indexed)
-      this.#add(`the times of the records ${index + 1 - BLOCK_RECORDS} to ${index} are shown wrong`);
-    this.#earliest = Number.POSITIVE_INFINITY;
-    this.#latest = Number.NEGATIVE_INFINITY;
-  }
-
-  #add(message: string): void {
-    if (this.findings.length < MOST_FINDINGS) this.findings.push({ kind: "table", message });
+    return findings;
+  } finally {
+    scratch.close();
   }
 }
 
-/** The rows of a table in the order of their keys, and those whose end was not seen. */
-class Rows {
-  /** By id: the record that is said to have ended it. */
-  readonly open = new Map<string, number | null>();
-  readonly #query: Query;
-  readonly #sql: string;
-  #rows: Row[] = [];
-  #at = 0;
-  #next = 0;
-  #over = false;
-
-  constructor(query: Query, sql: string) {
-    this.#query = query;
-    this.#sql = sql;
-  }
-
-  /** The next row. Rows are read when a record before `reached` may need them, so that none is read too early. */
-  peek(reached: number): Row | undefined {
-    if (this.#at === this.#rows.length && !this.#over && this.#next <= reached) {
-      this.#rows = this.#query.all<Row>(this.#sql, this.#next);
-      this.#at = 0;
-      this.#over = this.#rows.length === 0;
-      this.#next = (this.#rows.at(-1)?.key ?? 0) + 1;
+/** As the writer does. */
+function index(query: Query, into: DatabaseSync, size: number): void {
+  const indexer = new Indexer(into);
+  for (let from = 0; from < size; from += CHUNK_RECORDS) {
+    const rows = query.iterate<{ idx: number; leaf: Uint8Array }>(
+      "SELECT idx, leaf FROM records WHERE idx >= ? AND idx < ? ORDER BY idx",
+      from,
+      Math.min(from + CHUNK_RECORDS, size),
+    );
+    for (const { idx, leaf } of rows) {
+      const text = Buffer.from(leaf.buffer, leaf.byteOffset, leaf.byteLength).toString();
+      const record = JSON.parse(text) as StoredRecord;
+      indexer.add(idx, indexEntry(record, Date.parse(record.time)));
     }
-    return this.#rows[this.#at];
-  }
-
-  take(): void {
-    this.#at += 1;
+    indexer.apply();
   }
 }
 
-function fits(row: Row, entry: IndexEntry, id: string): boolean {
-  const same = (bytes: Uint8Array | undefined, hex: string): boolean =>
-    bytes !== undefined && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex") === hex;
-  if (!same(row.id, id) || row.user !== entry.user) return false;
-  if (entry.type === OPENED) return true;
-  const { time, verdict, connection } = row;
-  return (
-    time === entry.timeMs &&
-    verdict === entry.verdict &&
-    connection === entry.connection &&
-    same(row.session, entry.session)
-  );
+function firstDifference({ what, shown }: Derived, stored: Iterable<Row>, made: Iterable<Row>): Finding | undefined {
+  const rows = stored[Symbol.iterator]();
+  for (const right of made) {
+    const left = rows.next();
+    if (left.done === true || !same(left.value, right)) {
+      const said = left.done === true ? "nothing" : JSON.stringify(left.value);
+      return finding(`the ${what} ${right[shown]} is shown as ${said}, and the log says ${JSON.stringify(right)}`);
+    }
+  }
+  const more = rows.next();
+  if (more.done === true) return undefined;
+  return finding(`the ${what} ${more.value[shown]} is shown, and the log has none`);
 }
+
+function same(left: Row, right: Row): boolean {
+  for (const name of Object.keys(right)) if (left[name] !== right[name]) return false;
+  return true;
+}
+
+const finding = (message: string): Finding => ({ kind: "table", message });

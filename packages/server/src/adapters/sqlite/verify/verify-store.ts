@@ -5,7 +5,7 @@ import { Query } from "../query.ts";
 import { Seal } from "../seal.ts";
 import { TreeReader } from "../tree/tree-reader.ts";
 import { type Finding, LogCheck } from "./log-check.ts";
-import { TableCheck } from "./table-check.ts";
+import { checkTables } from "./table-check.ts";
 
 export interface VerifyOptions {
   readonly path: string;
@@ -43,32 +43,39 @@ export function verifyStore({ path, keys, tables = true }: VerifyOptions): Store
   }
 }
 
-function verifyOpen(query: Query, keys: StoreKeys, withTables: boolean): StoreVerdict {
+function verifyOpen(query: Query, keys: StoreKeys, tables: boolean): StoreVerdict {
   const { origin, privateKey } = keys.log;
-  const { size, indexed, root, findings } = readEnd(query, keys.vault);
+  const { size, root, findings } = readEnd(query, keys.vault);
   const log = new LogCheck(query, origin, ed25519Signer(origin, parseLogKey(privateKey)).vkey);
-  const tables = withTables ? new TableCheck(query, size, indexed) : undefined;
-  const broken = log.run(size, (index, leaf) => tables?.record(index, leaf));
+  const broken = log.run(size);
   if (broken !== undefined) findings.push(broken);
-  // Where the log itself is wrong, what the tables should show is not known.
-  else tables?.end();
-  if (broken === undefined && root !== undefined && !log.tree.root().equals(root))
+  else if (root !== undefined && !log.tree.root().equals(root))
     findings.push({ kind: "tree", message: "the tree that is kept is not the tree of the records" });
-  return { records: log.tree.size, checkpoints: log.checkpoints, findings: [...findings, ...(tables?.findings ?? [])] };
+  // Where the log itself is wrong, what the tables should show is not known.
+  if (tables && broken === undefined) findings.push(...inSnapshot(query, () => checkTables(query, size)));
+  return { records: log.tree.size, checkpoints: log.checkpoints, findings };
+}
+
+/** One state of the database, whatever a server writes meanwhile. */
+function inSnapshot<T>(query: Query, read: () => T): T {
+  query.all("BEGIN");
+  try {
+    return read();
+  } finally {
+    query.all("COMMIT");
+  }
 }
 
 interface End {
   readonly size: number;
-  readonly indexed: number;
   /** As the kept nodes have it; undefined: they have holes. */
   readonly root: Buffer | undefined;
   readonly findings: Finding[];
 }
 
-/** In one short snapshot: what a running server changes with each batch. */
+/** What a running server changes with each batch. */
 function readEnd(query: Query, vaultKey: Uint8Array): End {
-  query.all("BEGIN");
-  try {
+  return inSnapshot(query, () => {
     const state = (name: string): number =>
       query.get<{ value: number }>("SELECT value FROM state WHERE name = ?", name)?.value ?? 0;
     const tree = new TreeReader(query);
@@ -76,18 +83,15 @@ function readEnd(query: Query, vaultKey: Uint8Array): End {
     const newest = query.get<{ size: number | null }>("SELECT max(size) AS size FROM checkpoints")?.size ?? 0;
     const findings: Finding[] = [];
     if (newest > size) findings.push({ kind: "end", message: `it holds ${size} records, and ${newest} were signed` });
-    const indexed = state("indexed");
     try {
       const root = tree.root(size);
       tree.checkKept(size);
       new Seal(query, undefined, vaultKey).check({ size, root, intake: state("intake"), serial: state("serial") });
-      return { size, indexed, root, findings };
+      return { size, root, findings };
     } catch (error) {
       const { code, message } = error as { code?: string; message: string };
       if (code !== "HOOPISH_LOG") throw error;
-      return { size, indexed, root: undefined, findings: [...findings, { kind: "end", message }] };
+      return { size, root: undefined, findings: [...findings, { kind: "end", message }] };
     }
-  } finally {
-    query.all("COMMIT");
-  }
+  });
 }
