@@ -17,6 +17,7 @@ export function buildConfig(file: ConfigFile, folder: string): Config {
       origin: file.evidence.origin,
       keyFile: resolve(folder, file.evidence.keyFile),
       vaultKeyFile: resolve(folder, file.evidence.vaultKeyFile),
+      previousKeys: file.evidence.previousKeys,
       anchors: file.evidence.anchors?.map((anchor) => buildAnchor(anchor, folder)) ?? [defaultAnchor(storePath)],
     },
     identity: {

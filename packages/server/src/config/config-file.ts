@@ -11,6 +11,7 @@ export interface ConfigFile {
     readonly origin: string;
     readonly keyFile: string;
     readonly vaultKeyFile: string;
+    readonly previousKeys: readonly string[];
     readonly anchors?: readonly AnchorFile[];
   };
   readonly identity: {

@@ -16,6 +16,8 @@ export interface Config {
     readonly keyFile: string;
     /** 32 bytes, base64: seals the payloads. */
     readonly vaultKeyFile: string;
+    /** Verifier keys with which the log was signed before. */
+    readonly previousKeys: readonly string[];
     /** At least one. */
     readonly anchors: readonly AnchorConfig[];
   };

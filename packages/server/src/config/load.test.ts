@@ -15,6 +15,7 @@ describe("the sample of the contract", () => {
         origin: "gateway.bank.example/hoopish",
         keyFile: "/etc/h/log.key",
         vaultKeyFile: "/etc/h/vault.key",
+        previousKeys: [],
         anchors: [{ kind: "file", folder: "/etc/h/data/anchors", required: false }],
       },
       identity: {

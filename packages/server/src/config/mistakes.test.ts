@@ -335,6 +335,18 @@ describe("one mistake", () => {
   });
 });
 
+it("an earlier key of the log is a log's verifier key", () => {
+  const text = changed(
+    "gateway.bank.example/hoopish }",
+    `gateway.bank.example/hoopish, previousKeys: ["${LOG_VKEY}", x] }`,
+  );
+  expect(mistakes(text)).toEqual([
+    expect.stringMatching(
+      /^5:\d+: evidence\.previousKeys\[1\]: write the verifier key that `hoopish-server vkey` printed/,
+    ),
+  ]);
+});
+
 describe("the evidence's keys", () => {
   const named = (keys: string): string =>
     changed("gateway.bank.example/hoopish }", `gateway.bank.example/hoopish, ${keys} }`);

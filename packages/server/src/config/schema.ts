@@ -1,6 +1,6 @@
 import { APIS } from "@hoopish/protocol";
 import { z } from "zod";
-import { isWitnessKey, WITNESS_KEY_ERROR } from "./anchor-keys.ts";
+import { isLogVkey, isWitnessKey, LOG_VKEY_ERROR, WITNESS_KEY_ERROR } from "./anchor-keys.ts";
 import type { ConfigFile } from "./config-file.ts";
 import { parseHttpUrl, parseListen } from "./endpoints.ts";
 import { duration, flag, name, size, text, whole } from "./fields.ts";
@@ -138,6 +138,7 @@ const fileSchema = z.strictObject({
     origin: z.string({ error: originError }).regex(/^(?!\w+:\/\/)[\x21-\x2a\x2c-\x7e]{1,255}$/, originError),
     keyFile: file.default("log.key"),
     vaultKeyFile: file.default("vault.key"),
+    previousKeys: z.array(z.string({ error: LOG_VKEY_ERROR }).refine(isLogVkey, LOG_VKEY_ERROR)).default([]),
     anchors: z
       .array(anchor)
       .min(1, "name an anchor, or leave `anchors` out to have a file beside the store")

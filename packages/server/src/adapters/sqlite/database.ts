@@ -18,6 +18,8 @@ export interface LogKeys {
   readonly origin: string;
   /** Ed25519, PKCS#8 PEM. */
   readonly privateKey: string;
+  /** Verifier keys with which the log was signed before this one. */
+  readonly previous?: readonly string[];
 }
 
 /** How a worker is to open the database; the worker's `workerData`. */

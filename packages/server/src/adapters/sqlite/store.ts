@@ -94,7 +94,11 @@ async function openOn(threads: DatabaseThreads, commits: Commits, options: Sqlit
   try {
     // What a change rests on is asked of the thread that makes the change.
     const askWriter: Ask = async (method, ...args) => (await threads.writer()).ask(`reader.${method}`, ...args);
-    const { recovered: records, intake } = threads.lastWriter.opened;
+    const { recovered: records, intake, previousKey } = threads.lastWriter.opened;
+    if (previousKey !== undefined) {
+      await log.append([{ type: "key.rotated", key: tree.vkey, previous: previousKey }]);
+      await tree.sign();
+    }
     const recovered = await recover(await askWriter<LeftOpen>("leftOpen"), { records, missing: intake.missing }, log);
     const agents = createAgentStore(
       {

@@ -52,8 +52,9 @@ export interface Opened {
   readonly intake: Recovered;
   /** Records that came from the intake: durable, and not in the database when the process before ended. */
   readonly recovered: number;
-  /** What was signed last. */
+  /** What was signed last, and with which key, where that was another one. */
   readonly checkpoint: SignedCheckpoint;
+  readonly previousKey: string | undefined;
 }
 
 interface Targets {
@@ -94,7 +95,8 @@ function runWriter(): void {
   const before = writer.tree.size;
   const intake = recover(writer);
   const recovered = writer.tree.size - before;
-  reply({ id: 0, value: { size: reader.size(), recovered, intake, checkpoint: signer.last } satisfies Opened });
+  const { last: checkpoint, previousKey } = signer;
+  reply({ id: 0, value: { size: reader.size(), recovered, intake, checkpoint, previousKey } satisfies Opened });
   const feed = new Feed(writer, new RingReader(data.memory), signer);
   const targets = {
     reader,
