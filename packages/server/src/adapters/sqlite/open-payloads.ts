@@ -1,4 +1,4 @@
-import { type CallId, retentionClassOf } from "@hoopish/protocol";
+import { retentionClassOf } from "@hoopish/protocol";
 import { CallIndex } from "../../evidence/call-index.ts";
 import type { Batch, PayloadPart } from "../../evidence/store.ts";
 import { fieldNumber, monthOf, retentionNumber } from "./keys.ts";
