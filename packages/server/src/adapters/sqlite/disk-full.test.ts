@@ -95,7 +95,6 @@ test("that fills up while it is written: refused, nothing lost, and it goes on b
   expect(first.refusal.code).toBe("evidence_unavailable");
   expect(first.written.size).toBeGreaterThan(20);
   expect(store.log.writable).toBe(false);
-  await expect(writeCall(store, Buffer.from("x"))).rejects.toMatchObject({ code: "evidence_unavailable" });
   // Whoever looks into a full disk needs to see what is there.
   expect((await store.reader.calls(ALL_CALLS, 5, undefined)).items.length).toBeGreaterThan(0);
   // A disk that is larger now.
