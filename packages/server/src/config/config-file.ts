@@ -13,6 +13,7 @@ export interface ConfigFile {
     readonly vaultKeyFile: string;
     readonly anchors?: readonly AnchorFile[];
   };
+  readonly retention: { readonly default: number; readonly heldOrBlocked: number; readonly records: number };
   readonly identity: {
     readonly issuers: readonly IssuerFile[];
     readonly clockTolerance: number;
