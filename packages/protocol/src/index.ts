@@ -7,6 +7,7 @@ export * from "./frames.ts";
 export * from "./ids.ts";
 export * from "./record.ts";
 export * from "./replay.ts";
+export * from "./retention.ts";
 export * from "./streams.ts";
 export * from "./times.ts";
 export * from "./timestamp/index.ts";

@@ -99,8 +99,9 @@ export interface EvidenceReader {
   /** Newest first. `cursor` is a page's `next`. */
   calls(filter: CallFilter, limit: number, cursor: string | undefined): Promise<Page<RecordedCall>>;
   call(id: CallId): Promise<CallStory | undefined>;
+  /** @throws HoopishError purged, in the middle too: then what came before it is not the whole */
   payload(id: CallId, field: PayloadField): AsyncIterable<Uint8Array>;
-  /** A payload as it flowed: its bytes, and when each part of them was taken. */
+  /** A payload as it flowed: its bytes, and when each part of them was taken. @throws as `payload` */
   pieces(id: CallId, field: PayloadField): AsyncIterable<TimedPiece>;
   /** Sessions that have ended or were left open by a crash, newest first; of one user when `user` is given. */
   pastSessions(user: string | undefined, limit: number, cursor: string | undefined): Promise<Page<SessionView>>;
@@ -129,4 +130,18 @@ export type ExportItem =
       readonly utf8: boolean;
       readonly offset: number;
       readonly bytes: Uint8Array;
+    }
+  /**
+   * A payload that the log tells of and that is not kept. `offset` above 0: it was destroyed while it was exported, so many
+   * of its bytes came before this, and the rest does not come.
+   */
+  | {
+      readonly kind: "gone";
+      readonly call: CallId;
+      readonly field: PayloadField;
+      readonly length: number;
+      readonly offset: number;
+      readonly state: "purged" | "missing";
+      /** `purged`: indexes of the records that may tell of it. */
+      readonly purges?: readonly number[];
     };

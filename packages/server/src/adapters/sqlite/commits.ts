@@ -29,6 +29,7 @@ export class Commits implements EvidenceStore {
   #intake: Intake | undefined;
   #next: number;
   #unsettled = false;
+  #last: Promise<unknown> = Promise.resolve();
 
   static async open(threads: DatabaseThreads, options: CommitsOptions): Promise<Commits> {
     const commits = new Commits(threads, options);
@@ -43,7 +44,22 @@ export class Commits implements EvidenceStore {
     this.#next = this.#writer.opened.size;
   }
 
-  async commit(batch: Batch): Promise<number> {
+  commit(batch: Batch): Promise<number> {
+    return this.#inTurn(() => this.#commit(batch));
+  }
+
+  /**
+   * The intake forgets what it holds, all of which is in the database then: payloads that were destroyed there must not be
+   * readable here. @throws StoreLost when the disk failed
+   */
+  async renewIntake(): Promise<void> {
+    await this.#inTurn(async () => {
+      if (this.#writer.lost) await this.#findWriter();
+      await this.#intake?.renew();
+    });
+  }
+
+  async #commit(batch: Batch): Promise<number> {
     if (this.#writer.lost) await this.#findWriter();
     // What is durable cannot come into the database now: no more is taken until it can.
     if (this.#writer.stuck !== undefined) throw this.#writer.stuck;
@@ -88,6 +104,13 @@ export class Commits implements EvidenceStore {
   close(): void {
     this.#intake?.close();
     this.#intake = undefined;
+  }
+
+  /** The intake takes one thing at a time. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(work);
+    this.#last = result.catch(() => undefined);
+    return result;
   }
 
   async #findWriter(): Promise<void> {

@@ -7,6 +7,8 @@ export const ENDED = 2;
 export const OPENED = 3;
 export const CLOSED = 4;
 export const MENTIONED = 5;
+/** Rare: what it says is read from its leaf. */
+export const PURGED = 6;
 export const OTHER = 0;
 
 export interface IndexEntry {
@@ -42,6 +44,8 @@ export function indexEntry(record: RecordDraft, timeMs: number): IndexEntry {
       return plain(OPENED, timeMs, uuidOf(record.session), record.actor?.name ?? "");
     case "session.close":
       return plain(CLOSED, timeMs, uuidOf(record.session), "");
+    case "retention.purged":
+      return plain(PURGED, timeMs, "", "");
     default:
       return record.call === undefined
         ? plain(OTHER, timeMs, "", "")

@@ -1,6 +1,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { StoredRecord } from "@hoopish/protocol";
-import { CLOSED, DECIDED, ENDED, type IndexEntry, indexEntry, MENTIONED, OPENED } from "./index-entry.ts";
+import type { RecordDraft, StoredRecord } from "@hoopish/protocol";
+import { CLOSED, DECIDED, ENDED, type IndexEntry, indexEntry, MENTIONED, OPENED, PURGED } from "./index-entry.ts";
+import { monthOf, retentionNumber } from "./keys.ts";
 import { BLOCK_RECORDS } from "./time-blocks.ts";
 
 interface Pending {
@@ -108,7 +109,18 @@ export class Indexer {
         return;
       case MENTIONED:
         this.#mention.run(bytes(entry.id), index);
+        return;
+      case PURGED:
+        this.#writePurge(index);
     }
+  }
+
+  #writePurge(index: number): void {
+    const row = this.#db.prepare("SELECT leaf FROM records WHERE idx = ?").get(index) as { leaf: Uint8Array };
+    const purged = JSON.parse(Buffer.from(row.leaf).toString()) as RecordDraft<"retention.purged">;
+    this.#db
+      .prepare("INSERT OR IGNORE INTO purges (idx, retention, month) VALUES (?, ?, ?)")
+      .run(index, retentionNumber(purged.class), monthOf(Date.parse(purged.from)));
   }
 
   #widen(index: number, timeMs: number): void {

@@ -3,8 +3,9 @@ import type { DatabaseSync } from "node:sqlite";
 /**
  * `records` is the log, `subtrees` what is kept of its tree (tree/log-tree.ts), `checkpoints` what was signed of it.
  * `vault` holds payloads in sealed blocks (vault/block.ts), `vault_keys` the wrapped keys to them, `pieces` which blocks
- * hold something of a call, and how much. names, series, calls, sessions, mentions and blocks are derived from the
- * records up to state.indexed, and can be built again from them. state.intake is the newest batch of the intake that is
+ * hold something of a call, and how much. names, series, calls, sessions, mentions, blocks and purges are derived from the
+ * records up to state.indexed, and can be built again from them. `doomed` are keys that a purge takes (retention/purger.ts),
+ * `resealed` the pieces of a held call on their way out of their blocks, `holds` what keeps calls from a purge. state.intake is the newest batch of the intake that is
  * in the database. Ids stand as their 16 bytes; a call's or session's key is the index of the record that began it.
  *
  * The triggers keep mistakes and other programs from changing the log; whoever owns the file can drop them, which is
@@ -90,6 +91,22 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE state (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
   INSERT INTO state (name, value) VALUES ('indexed', 0), ('intake', 0);
   CREATE TABLE probe (bytes BLOB NOT NULL) STRICT;
+  `,
+  `
+  CREATE TABLE purges (idx INTEGER PRIMARY KEY, retention INTEGER NOT NULL, month INTEGER NOT NULL) STRICT;
+  CREATE INDEX purges_by_month ON purges (month, retention);
+  CREATE TABLE doomed (key INTEGER PRIMARY KEY, retention INTEGER NOT NULL, month INTEGER NOT NULL) STRICT;
+  CREATE TABLE resealed (call INTEGER, block INTEGER, sizes BLOB NOT NULL, PRIMARY KEY (call, block)) STRICT, WITHOUT ROWID;
+  CREATE TABLE holds (
+    id TEXT PRIMARY KEY,
+    placed_at INTEGER NOT NULL,
+    placed_by TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    filters TEXT NOT NULL,
+    released_at INTEGER,
+    released_by TEXT,
+    released_reason TEXT
+  ) STRICT;
   `,
 ];
 

@@ -3,13 +3,16 @@ import type { AgentStore, EnrolledAgent } from "../../agents/port.ts";
 import { createEvidenceLog } from "../../evidence/log.ts";
 import type { EvidenceLog, EvidenceReader, LogTree, TimedPiece } from "../../evidence/port.ts";
 import { type LeftOpen, recover } from "../../evidence/recovery.ts";
+import type { RetentionStore } from "../../evidence/retention/port.ts";
 import { createAgentStore } from "./agent-store.ts";
 import { Commits } from "./commits.ts";
 import type { StoreKeys } from "./database.ts";
 import type { ExportBatch, ExportPosition } from "./export-queries.ts";
 import type { PayloadBytes } from "./payload-queries.ts";
+import { createRetentionStore } from "./retention/retention-store.ts";
 import { SignedTree } from "./signed-tree.ts";
 import { DatabaseThreads } from "./threads.ts";
+import { PAYLOAD_START, type PayloadPosition, PURGED } from "./vault/vault-reader.ts";
 
 export interface SqliteStoreOptions {
   /** The database's file, made when it is not there; or `:memory:`, which lives as long as the store. */
@@ -28,6 +31,7 @@ export interface SqliteStore {
   readonly reader: EvidenceReader;
   readonly tree: LogTree;
   readonly agents: AgentStore;
+  readonly retention: RetentionStore;
   /** What a crash had left open, and was ended in the log before anything else. */
   readonly recovered: { readonly calls: number; readonly sessions: number };
   /** Writes what waits, then lets go of the database. */
@@ -66,7 +70,14 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Sqli
       log,
     );
     const tree = new SignedTree(threads, keys.log);
-    return { log, reader: createReader(ask, bootIndex), tree, agents, recovered, close };
+    const retention = createRetentionStore({
+      read: ask,
+      write: async (method, ...args) => (await threads.writer()).ask(method, ...args),
+      renewIntake: () => commits.renewIntake(),
+      log,
+      now: options.clock ?? Date.now,
+    });
+    return { log, reader: createReader(ask, bootIndex), tree, agents, retention, recovered, close };
   } catch (error) {
     await close();
     throw error;
@@ -97,12 +108,19 @@ function createReader(ask: Ask, bootIndex: number): EvidenceReader {
 }
 
 async function* timedPieces(ask: Ask, id: CallId, field: PayloadField): AsyncGenerator<TimedPiece> {
-  let block: number | undefined = 0;
-  while (block !== undefined) {
-    const part: PayloadBytes = await ask("payloadPart", id, field, block);
+  for (let from: PayloadPosition | undefined = PAYLOAD_START; from !== undefined; ) {
+    const part: PayloadBytes = await ask<PayloadBytes>("payloadPart", id, field, from).catch(refusePurged);
     yield* part.pieces;
-    block = part.nextBlock;
+    from = part.next;
   }
+}
+
+function refusePurged(error: unknown): never {
+  if ((error as { code?: string }).code !== PURGED) throw error;
+  throw new HoopishError("purged", "this payload was destroyed when its time was over", {
+    hint: "hoopish audit show tells which record says so",
+    cause: error,
+  });
 }
 
 /** A cursor comes from outside. @throws HoopishError bad_request */

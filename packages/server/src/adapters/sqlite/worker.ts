@@ -8,6 +8,7 @@ import { type Recovered, recoverIntake } from "./intake/recovery.ts";
 import type { PayloadBytes } from "./payload-queries.ts";
 import { Query } from "./query.ts";
 import { Reader } from "./reader.ts";
+import { Purger } from "./retention/purger.ts";
 import { type RingBatch, RingReader } from "./ring.ts";
 import { controlOf, RING_URGENT, SLOTS, WRITER_ASLEEP } from "./shared.ts";
 import { CheckpointWriter } from "./tree/checkpoint-writer.ts";
@@ -56,6 +57,7 @@ export interface Opened {
 interface Targets {
   readonly reader: Reader;
   readonly writer: Writer | undefined;
+  readonly purger?: Purger;
   readonly signer?: Pick<CheckpointWriter, "sign">;
 }
 
@@ -90,7 +92,8 @@ function runWriter(): void {
   const signer = new CheckpointWriter(writer, query, new TreeReader(query), data.keys.log, Date.now);
   reply({ id: 0, value: { size: reader.size(), intake, checkpoint: signer.last } satisfies Opened });
   const feed = new Feed(writer, new RingReader(data.memory), signer);
-  const targets = { reader, writer, signer: { sign: () => feed.sign() } };
+  const purger = new Purger(open.db, writer, data.keys.vault, data.path === ":memory:");
+  const targets = { reader, writer, purger, signer: { sign: () => feed.sign() } };
   for (;;) {
     const rung = Atomics.load(control, SLOTS.writer.bell);
     // A question is about all that was durable when it was asked.

@@ -5,6 +5,7 @@ import type { Checkpoints } from "./checkpoints.ts";
 import type { IndexEntry } from "./index-entry.ts";
 import { Indexer } from "./indexer.ts";
 import { Query } from "./query.ts";
+import { applyRetentionChange, isRetentionChange, type RetentionChange } from "./retention/retention-changes.ts";
 import { LogTree } from "./tree/log-tree.ts";
 import { VaultWriter } from "./vault/vault-writer.ts";
 import { type BatchSink, readBatch } from "./wire.ts";
@@ -58,7 +59,10 @@ export class Writer {
       },
       row: (facts, bytes, salt) => this.#vault.add(facts, bytes, salt),
       changes: (changes) => {
-        for (const change of changes) applyAgentChange(db, change as AgentChange);
+        for (const change of changes as (AgentChange | RetentionChange)[]) {
+          if (isRetentionChange(change)) applyRetentionChange(db, change);
+          else applyAgentChange(db, change);
+        }
       },
     };
   }
@@ -108,14 +112,29 @@ export class Writer {
     this.#synced = this.#intake;
   }
 
-  /** A change that is no batch, durable when it returns; with it, all that was applied before. */
-  change<T>(work: (db: DatabaseSync) => T): T {
+  /**
+   * A change that is no batch, durable when it returns; with it, all that was applied before. Without `wait` a crash of the
+   * machine may take it back.
+   */
+  change<T>(work: (db: DatabaseSync) => T, wait = true): T {
     let result: T | undefined;
-    this.#transaction(true, () => {
+    this.#transaction(wait, () => {
       result = work(this.#db);
     });
-    this.#synced = this.#intake;
+    if (wait) this.#synced = this.#intake;
     return result as T;
+  }
+
+  /** Keys are to be taken out of use: what is remembered of them is not true any more. */
+  forgetKeys(): void {
+    this.#vault.keys.forget();
+  }
+
+  /** Moves the whole WAL into the database and empties its file. @returns false when a reader holds on to some of it */
+  truncateWal(): boolean {
+    this.#setDurability(true);
+    const { busy } = this.#db.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get() as { busy: number };
+    return busy === 0;
   }
 
   /** Takes room and gives it back: fails where a record would. */
