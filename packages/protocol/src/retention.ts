@@ -74,10 +74,14 @@ export interface PurgedMonth {
   readonly record: number;
 }
 
-/** A line of a purge's answer: signs of life while it works, then what it has done. */
-export type PurgeLine = { readonly working: true } | { readonly purged: readonly PurgedMonth[] };
+/** A line of a purge's answer: signs of life while it works, then what it has done, or why it could not go on. */
+export type PurgeLine =
+  | { readonly working: true }
+  | { readonly purged: readonly PurgedMonth[] }
+  | { readonly error: { readonly code: string; readonly message: string; readonly hint?: string } };
 export const purgeLineSchema: z.ZodType<PurgeLine> = z.union([
   z.object({ working: z.literal(true) }),
+  z.object({ error: z.object({ code: z.string(), message: z.string(), hint: z.string().exactOptional() }) }),
   z.object({
     purged: z.array(
       z.object({

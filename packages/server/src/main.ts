@@ -130,6 +130,7 @@ async function start(file: string, json: boolean): Promise<void> {
     reader: store.reader,
     tree: store.tree,
     agents: store.agents,
+    retention: store.retention,
     now: Date.now,
     report,
     version: VERSION,

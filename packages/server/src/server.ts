@@ -16,6 +16,9 @@ import { authorizeAgent } from "./entry/agent-tunnel.ts";
 import { authorizeClient } from "./entry/client-tunnel.ts";
 import { Refusals } from "./entry/refusals.ts";
 import type { EvidenceLog, EvidenceReader, LogTree } from "./evidence/port.ts";
+import { RetentionJob } from "./evidence/retention/job.ts";
+import type { RetentionStore } from "./evidence/retention/port.ts";
+import { Retention } from "./evidence/retention/retention.ts";
 import type { ActorOf, Identity } from "./identity/principal.ts";
 import { compilePolicy } from "./policy/policy.ts";
 import { createHttpEntry } from "./protocols/http/http-entry.ts";
@@ -29,6 +32,7 @@ export interface ServerPorts {
   readonly log: EvidenceLog;
   readonly reader: EvidenceReader;
   readonly tree: LogTree;
+  readonly retention: RetentionStore;
   readonly agents: AgentStore;
   readonly now: () => number;
   /** Errors that nobody waits for. Never given a payload, a token or a match. */
@@ -74,6 +78,9 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
     draining: isDraining,
   };
   const http = createHttpEntry(relay, report);
+  const retention = new Retention({ store: ports.retention, payloadsMs: config.retention.payloadsMs, now });
+  const newestCallMs = await newestCall(ports.reader);
+  const job = new RetentionJob(retention, { now, newestCallMs, report });
 
   const api = createConsole({
     ...ports,
@@ -88,6 +95,8 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
     enrolment,
     challenges,
     refusals,
+    retention,
+    ending: job.ending,
     draining: isDraining,
   });
   const listener = createListener(config);
@@ -99,6 +108,7 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
     [AGENT_TUNNEL_PATH]: (request) => authorizeAgent(request, agent),
   });
   const url = await listen(listener, config);
+  job.start();
 
   return {
     url,
@@ -116,6 +126,7 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
       await settled(FAREWELL_MS);
       tunnels.close();
       listener.closeAllConnections();
+      await job.stop();
       await log.append([{ type: "server.stopped", reason }]);
     },
   };
@@ -125,6 +136,20 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
 const FAREWELL_MS = 100;
 
 const settled = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function newestCall(reader: EvidenceReader): Promise<number | undefined> {
+  const [call] = (await reader.calls(EVERY_CALL, 1, undefined)).items;
+  return call === undefined ? undefined : Date.parse(call.time);
+}
+
+const EVERY_CALL = {
+  sinceMs: undefined,
+  untilMs: undefined,
+  user: undefined,
+  connection: undefined,
+  session: undefined,
+  verdict: undefined,
+};
 
 async function idle(inFlight: ReadonlyMap<string, number>, drainMs: number): Promise<void> {
   const endMs = performance.now() + drainMs;

@@ -8,6 +8,7 @@ import { auditRoutes } from "./audit.ts";
 import { type ConsoleEnv, type ConsolePorts, callerOf } from "./context.ts";
 import { logRoutes } from "./log.ts";
 import { replayRoutes } from "./replay.ts";
+import { retentionRoutes } from "./retention.ts";
 import { sessionRoutes } from "./sessions.ts";
 
 const MAX_BODY_BYTES = 65_536;
@@ -70,6 +71,7 @@ export function createConsole(ports: ConsolePorts): Hono<ConsoleEnv> {
   app.route("/api/v1", auditRoutes(ports));
   app.route("/api/v1", logRoutes(ports));
   app.route("/api/v1", replayRoutes(ports));
+  app.route("/api/v1", retentionRoutes(ports));
   app.route("/api/v1", agentRoutes(ports));
 
   app.notFound((context) => context.json(new HoopishError("not_found", "there is nothing at this path").toBody(), 404));

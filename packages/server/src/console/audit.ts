@@ -98,7 +98,8 @@ function callFilter(query: Record<string, string>, nowMs: number): CallFilter {
   };
 }
 
-async function searched(
+/** A look at the log is a record before anything is told of it. */
+export async function searched(
   caller: Caller,
   query: Record<string, string>,
   results: number,

@@ -6,6 +6,7 @@ import type { Roster } from "../agents/roster.ts";
 import type { ConnectionConfig } from "../config/config.ts";
 import type { Refusals } from "../entry/refusals.ts";
 import type { EvidenceLog, EvidenceReader, LogTree } from "../evidence/port.ts";
+import type { Retention } from "../evidence/retention/retention.ts";
 import type { ActorOf, Identity, Principal } from "../identity/principal.ts";
 import { type RoleGroups, rolesOf } from "../identity/roles.ts";
 import type { Policy } from "../policy/policy.ts";
@@ -29,6 +30,9 @@ export interface ConsolePorts {
   readonly refusals: Refusals;
   readonly reader: EvidenceReader;
   readonly tree: LogTree;
+  readonly retention: Retention;
+  /** Aborted when the server ends. */
+  readonly ending: AbortSignal;
   readonly actorOf: ActorOf;
   readonly now: () => number;
   readonly draining: () => boolean;

@@ -15,8 +15,8 @@ const MAX_JUMP_MS = DAY_MS;
 export interface RetentionJobPorts {
   /** Unix milliseconds. */
   readonly now: () => number;
-  /** When the newest call in the log was decided. */
-  readonly newestCallMs: () => Promise<number | undefined>;
+  /** When the newest call was decided that the log had when the server started. */
+  readonly newestCallMs: number | undefined;
   readonly report: (error: unknown) => void;
 }
 
@@ -27,11 +27,18 @@ export class RetentionJob {
   readonly #stop = new AbortController();
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> = Promise.resolve();
-  #started: { readonly clockMs: number; readonly monotonicMs: number; readonly silenceMs: number } | undefined;
+  readonly #startedMs: number;
+  readonly #startedMonotonicMs: number = performance.now();
 
   constructor(retention: Retention, ports: RetentionJobPorts) {
     this.#retention = retention;
     this.#ports = ports;
+    this.#startedMs = ports.now();
+  }
+
+  /** Aborted by `stop`: purges by hand end with it too. */
+  get ending(): AbortSignal {
+    return this.#stop.signal;
   }
 
   start(): void {
@@ -48,7 +55,7 @@ export class RetentionJob {
   async #run(): Promise<void> {
     let nextMs = untilHour(this.#ports.now());
     try {
-      await this.#checkClock();
+      this.#checkClock();
       await this.#retention.purge({ by: "schedule" }, this.#stop.signal);
     } catch (error) {
       if (this.#stop.signal.aborted) return;
@@ -62,12 +69,11 @@ export class RetentionJob {
   }
 
   /** Somebody who sees the dates may purge by hand all the same. @throws HoopishError conflict */
-  async #checkClock(): Promise<void> {
-    const clockMs = this.#ports.now();
-    const monotonicMs = performance.now();
-    this.#started ??= { clockMs, monotonicMs, silenceMs: clockMs - ((await this.#ports.newestCallMs()) ?? clockMs) };
-    const jumpMs = clockMs - this.#started.clockMs - (monotonicMs - this.#started.monotonicMs);
-    if (this.#started.silenceMs <= MAX_SILENCE_MS && jumpMs <= MAX_JUMP_MS) return;
+  #checkClock(): void {
+    const silenceMs = this.#startedMs - (this.#ports.newestCallMs ?? this.#startedMs);
+    const ranMs = performance.now() - this.#startedMonotonicMs;
+    const jumpMs = this.#ports.now() - this.#startedMs - ranMs;
+    if (silenceMs <= MAX_SILENCE_MS && jumpMs <= MAX_JUMP_MS) return;
     const why = jumpMs > MAX_JUMP_MS ? "was set forward" : "is far ahead of the log's newest call";
     throw new HoopishError("conflict", `this machine's clock ${why}: no payloads are destroyed on its word`, {
       hint: "check the date; if it is right, `hoopish audit purge --dry-run`, then without --dry-run",
