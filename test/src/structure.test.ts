@@ -134,6 +134,7 @@ const TABLE: readonly Row[] = [
 
 const ENTRIES: Readonly<Record<string, string>> = {
   "@hoopish/protocol": "packages/protocol/src/index.ts",
+  "@hoopish/protocol/bundle": "packages/protocol/src/bundle/index.ts",
   "@hoopish/tunnel": "packages/tunnel/src/index.ts",
   "@hoopish/agent": "packages/agent/src/index.ts",
   "@hoopish/server": "packages/server/src/index.ts",
@@ -142,7 +143,7 @@ const ENTRIES: Readonly<Record<string, string>> = {
 };
 
 /** Node's pure modules: allowed in `protocol`, which has no I/O. */
-const PURE_NODE = new Set(["node:crypto", "node:buffer"]);
+const PURE_NODE = new Set(["node:crypto", "node:buffer", "node:zlib"]);
 
 const within = (file: string, room: string): boolean => file === room || file.startsWith(`${room}/`);
 const isTest = (file: string): boolean => /\.test\.tsx?$|\/testing\/|\.fuzz\.|\/bench\//.test(file);

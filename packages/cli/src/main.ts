@@ -33,6 +33,7 @@ function createWorld(): World {
       // Not process.stdin: opening it would put the descriptor, which a child inherits, into non-blocking mode.
       isTTY: isatty(0),
       key: (signal) => readKey(process.stdin, signal, () => process.kill(process.pid, "SIGINT")),
+      bytes: () => process.stdin,
     },
     stdout: process.stdout,
     stderr: process.stderr,

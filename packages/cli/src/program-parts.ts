@@ -39,3 +39,6 @@ export function oneOf<T extends string>(allowed: readonly T[]): (text: string) =
     throw new InvalidArgumentError(`allowed: ${allowed.join(", ")}`);
   };
 }
+
+/** An option that may be given again and again. */
+export const gathered = (text: string, before: readonly string[] = []): readonly string[] => [...before, text];

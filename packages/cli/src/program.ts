@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import type { GlobalOptions } from "./globals.ts";
-import { addAgents, addAudit, addSessions } from "./program-groups.ts";
+import { addAudit } from "./program-audit.ts";
+import { addAgents, addSessions, addWitness } from "./program-groups.ts";
 import { type Choose, type Chosen, example, oneOf, portNumber } from "./program-parts.ts";
 import { VERSION } from "./version.ts";
 
@@ -48,6 +49,7 @@ export function buildProgram(
   addSessions(program, choose);
   addAudit(program, choose);
   addAgents(program, choose);
+  addWitness(program, choose);
 
   const doctor = program.command("doctor").description("look at server, clock, keychain, proxy, token and agents");
   example(doctor, "hoopish doctor");

@@ -29,6 +29,8 @@ export interface World {
     readonly isTTY: boolean;
     /** Waits for one key, where it is a terminal. @throws the signal's reason */
     key(signal: AbortSignal): Promise<string>;
+    /** All that is piped in. */
+    bytes(): AsyncIterable<Uint8Array>;
   };
   readonly stdout: OutputStream;
   readonly stderr: OutputStream;

@@ -29,7 +29,9 @@ import { MAX_PROOF_HASHES } from "./tlog/proofs.ts";
  * GET  /api/v1/audit/calls/:id/payloads/:field   the raw bytes
  * POST /api/v1/audit/calls/:id/reissues {again}   Reissued (replay.ts): own calls; auditors: all
  * GET  /api/v1/audit/sessions/:id/replay    a stream of ReplayLine (replay.ts)          auditors, admins
- * GET  /api/v1/audit/export?since&until&format=jsonl|csv|ocsf&payloads=true   a stream
+ * GET  /api/v1/audit/export?since&until&format=bundle|jsonl|csv|ocsf&payloads&user&connection&session   a stream; of a bundle the answer has
+ *      `hoopish-export: <index>`, and ?format=bundle&resume=<index>&offset=<bytes> goes on where it was cut off
+ * GET  /api/v1/audit/calls/:id/receipt?type   ReceiptReply (receipt.ts): C2SP tlog-proof of one of the call's records
  * GET  /api/v1/retention                    RetentionPlan (retention.ts): what a purge would destroy   auditors, admins
  * POST /api/v1/retention/purges             a stream of PurgeLine                                      admins
  * GET  /api/v1/retention/holds?state=active|all   {holds: HoldView[]}                                  auditors, admins

@@ -10,6 +10,8 @@ const POOL_BYTES = 4096;
 const pool = Buffer.alloc(POOL_BYTES);
 let poolAt = POOL_BYTES;
 let lastMs = 0;
+/** `lastMs` in hexadecimal: a number of that size is slow to write, and changes seldom. */
+let lastTime = "000000000000";
 let counter = 0;
 
 const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
@@ -20,34 +22,37 @@ const hex = (byte: number): string => HEX[byte & 0xff] as string;
  * order (§6.2 method 1), 62 random bits. When the counter runs out, or the clock goes back, the time part runs ahead.
  */
 export function uuidv7(nowMs: number = Date.now()): string {
-  if (nowMs > lastMs) {
-    lastMs = nowMs;
-    counter = 0;
-  } else if (++counter > 0xfff) {
-    lastMs += 1;
-    counter = 0;
-  }
+  return next(nowMs, "-");
+}
+
+function next(nowMs: number, dash: "-" | ""): string {
+  if (nowMs > lastMs) setTime(nowMs);
+  else if (++counter > 0xfff) setTime(lastMs + 1);
   if (poolAt + 8 > POOL_BYTES) {
     randomFillSync(pool);
     poolAt = 0;
   }
-  const r = pool.subarray(poolAt, poolAt + 8);
+  const at = poolAt;
   poolAt += 8;
-  const at = (i: number): number => r[i] as number;
-  const time = lastMs.toString(16).padStart(12, "0");
-  const seq = (0x7000 | counter).toString(16);
-  return (
-    `${time.slice(0, 8)}-${time.slice(8)}-${seq}-${hex(0x80 | (at(0) & 0x3f))}${hex(at(1))}-` +
-    `${hex(at(2))}${hex(at(3))}${hex(at(4))}${hex(at(5))}${hex(at(6))}${hex(at(7))}`
-  );
+  const random = (i: number): number => pool[at + i] as number;
+  const sequence = `${hex(0x70 | (counter >>> 8))}${hex(counter)}`;
+  const variant = `${hex(0x80 | (random(0) & 0x3f))}${hex(random(1))}`;
+  const rest = `${hex(random(2))}${hex(random(3))}${hex(random(4))}${hex(random(5))}${hex(random(6))}${hex(random(7))}`;
+  return `${lastTime.slice(0, 8)}${dash}${lastTime.slice(8)}${dash}${sequence}${dash}${variant}${dash}${rest}`;
 }
 
-const compact = (uuid: string): string => uuid.replaceAll("-", "");
+function setTime(ms: number): void {
+  lastMs = ms;
+  lastTime = ms.toString(16).padStart(12, "0");
+  counter = 0;
+}
 
-export const newSessionId = (): SessionId => `ses_${compact(uuidv7())}` as SessionId;
-export const newCallId = (): CallId => `call_${compact(uuidv7())}` as CallId;
-export const newAgentId = (): AgentId => `agt_${compact(uuidv7())}` as AgentId;
-export const newHoldId = (): HoldId => `hold_${compact(uuidv7())}` as HoldId;
+const compact = (): string => next(Date.now(), "");
+
+export const newSessionId = (): SessionId => `ses_${compact()}` as SessionId;
+export const newCallId = (): CallId => `call_${compact()}` as CallId;
+export const newAgentId = (): AgentId => `agt_${compact()}` as AgentId;
+export const newHoldId = (): HoldId => `hold_${compact()}` as HoldId;
 
 const idPattern = (prefix: string): RegExp => new RegExp(`^${prefix}_[0-9a-f]{32}$`);
 const SESSION = idPattern("ses");

@@ -1,13 +1,28 @@
 /**
- * Measures the evidence store alone: `npm run bench:evidence -w packages/server [-- calls|latency|bulk|list …]`.
+ * Measures the evidence store alone: `npm run bench:evidence -w packages/server [-- calls|latency|bulk|list|export …]`.
  * The database is made in a folder of its own under the system's temporary folder (TMPDIR), and removed.
  */
-import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, statSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  createReadStream,
+  createWriteStream,
+  fdatasyncSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
 import { type CallId, Committer, newCallId, newSessionId, type RecordDraft, type SessionId } from "@hoopish/protocol";
+import { verifyBundle } from "@hoopish/protocol/bundle";
+import { fileSpools } from "../src/adapters/files/spool.ts";
 import { openSqliteStore, type SqliteStore } from "../src/adapters/sqlite/store.ts";
 import { TEST_KEYS } from "../src/adapters/sqlite/testing/keys.ts";
+import { beginExport } from "../src/evidence/bundle/export.ts";
+import { writeBundle } from "../src/evidence/bundle/write-bundle.ts";
 import type { CallFilter, PayloadPiece } from "../src/evidence/port.ts";
 
 const HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
@@ -289,6 +304,51 @@ async function list(total: number): Promise<void> {
   await store.close();
 }
 
+/** A bundle of everything, with and without payloads, and its verification. */
+async function exported(records: number): Promise<void> {
+  const store = await open("export");
+  const who = callers(2_000);
+  const calls = records / 2;
+  for (let done = 0; done < calls; done += 500) {
+    await Promise.all(Array.from({ length: 500 }, (_, i) => oneCall(store, who[(done + i) % who.length] as Caller)));
+  }
+  const file = join(folder, "export.tar.gz");
+  const actor = callers(1)[0]?.actor as Caller["actor"];
+  const growth = statSync(join(folder, "export.db")).size / calls;
+  out(`growth    ${growth.toFixed(0)} bytes of database a call (${2 * BODY.length} of them its payloads)`);
+  for (const payloads of [false, true]) {
+    const ports = {
+      log: store.log,
+      reader: store.reader,
+      tree: store.tree,
+      receipts: async () => new Map(),
+      openSpool: fileSpools(folder),
+      version: "bench",
+    };
+    let most = 0;
+    const watch = setInterval(() => {
+      most = Math.max(most, process.memoryUsage.rss());
+    }, 50);
+    const made = await beginExport({ actor, sinceMs: 0, untilMs: Date.now(), payloads, filters: {} }, ports);
+    const cost = await measured(async () => {
+      await pipeline(writeBundle(made.source), createWriteStream(file));
+    });
+    await made.close();
+    clearInterval(watch);
+    const { start, end } = made.source.scope;
+    out(
+      `export    ${end - start} records ${payloads ? "with" : "without"} payloads: ${cost.seconds.toFixed(1)} s, ` +
+        `${(statSync(file).size / 1048576).toFixed(0)} MiB; CPU main ${(cost.mainUs / 1e6).toFixed(1)} s, ` +
+        `other threads ${(cost.otherUs / 1e6).toFixed(1)} s; most RSS ${(most / 1048576).toFixed(0)} MiB`,
+    );
+    const begin = performance.now();
+    const report = await verifyBundle(createReadStream(file), { keys: [store.tree.vkey] });
+    const seconds = (performance.now() - begin) / 1000;
+    out(`verify    ${report.verdict} in ${seconds.toFixed(1)} s: ${((end - start) / seconds).toFixed(0)} records/s`);
+  }
+  await store.close();
+}
+
 const [what = "all", ...numbers] = process.argv.slice(2);
 const number = (position: number, otherwise: number): number => Number(numbers[position] ?? otherwise);
 try {
@@ -304,6 +364,7 @@ try {
     await bulk(256, 512, 8);
   }
   if (what === "list") await list(number(0, 1_000_000));
+  if (what === "export") await exported(number(0, 1_000_000));
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

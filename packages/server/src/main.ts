@@ -1,15 +1,31 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { ed25519Signer, formatLogKey, HoopishError, newLogKey, parseLogKey, toHoopishError } from "@hoopish/protocol";
+import { dirname, join } from "node:path";
+import {
+  ed25519Signer,
+  formatLogKey,
+  HoopishError,
+  newLogKey,
+  parseLogKey,
+  parseVkey,
+  toHoopishError,
+} from "@hoopish/protocol";
 import { Command, CommanderError } from "commander";
 import { type Logger, pino } from "pino";
+import { createAnchors } from "./adapters/anchors/create-anchors.ts";
+import { ReceiptFile } from "./adapters/anchors/receipt-file.ts";
+import { fileSpools } from "./adapters/files/spool.ts";
 import type { StoreKeys } from "./adapters/sqlite/database.ts";
-import { openSqliteStore } from "./adapters/sqlite/store.ts";
+import { openSqliteStore, type SqliteStore } from "./adapters/sqlite/store.ts";
 import type { Config } from "./config/config.ts";
 import { initConfig } from "./config/init.ts";
 import { newVaultKeyFile, parseVaultKey } from "./config/key-files.ts";
 import { checkConfig, loadConfig } from "./config/load.ts";
 import { configurationError } from "./config/mistake.ts";
+import type { Anchor } from "./evidence/anchors/anchor.ts";
+import { Anchors } from "./evidence/anchors/anchors.ts";
+import { refuseIfBehind } from "./evidence/anchors/start-check.ts";
+import type { SignedCheckpoint } from "./evidence/port.ts";
 import { actorOf } from "./identity/actor.ts";
 import { createIdentity } from "./identity/identity.ts";
 import { type HoopishServer, startServer } from "./server.ts";
@@ -116,19 +132,39 @@ async function start(file: string, json: boolean): Promise<void> {
   const config = loadConfig(file, world);
   const logger = pino({ level: config.logLevel, base: { program: "hoopish-server" } }, pino.destination(2));
   const report = (error: unknown): void => logger.error({ error: describe(error) }, "an error that no caller sees");
-  const store = await openSqliteStore({
+  const keys = storeKeys(config.evidence);
+  const { vkey } = ed25519Signer(keys.log.origin, parseLogKey(keys.log.privateKey));
+  const anchors = createAnchors(config, {
+    now: Date.now,
+    consistency: (from, to) => store.tree.consistency(from, to),
+  });
+  const store: SqliteStore = await openSqliteStore({
     path: config.store.path,
     replica: hostname(),
-    keys: storeKeys(config.evidence),
+    keys,
+    beforeSigning: ({ size, root, consistency }) =>
+      refuseIfBehind(
+        anchors,
+        { origin: keys.log.origin, size, root: Buffer.from(root), verifiers: [parseVkey(vkey)], consistency },
+        { warn: (anchor, error) => logger.warn({ anchor, error: describe(error) }, "this anchor could not be asked") },
+      ),
   });
-  const { calls, sessions } = store.recovered;
-  if (calls + sessions > 0) logger.warn({ calls, sessions }, "ended in the log what a crash had left open");
+  const receipts = new ReceiptFile(join(dirname(config.store.path), "receipts"), Date.now);
+  const published = publishing(store, anchors, receipts, config, logger);
+  const { calls, sessions, records, gap } = store.recovered;
+  if (gap === true)
+    logger.error("files of the store's intake were missing: records that were durable there alone are lost");
+  if (calls + sessions + records > 0)
+    logger.warn({ calls, sessions, records }, "ended in the log what a crash had left open");
   const server = await startServer(config, {
     identity: createIdentity(config.identity.issuers, { clockToleranceSeconds: config.identity.clockToleranceSeconds }),
     actorOf,
     log: store.log,
     reader: store.reader,
     tree: store.tree,
+    anchors: published,
+    receipts: (untilMs) => receipts.newest(untilMs),
+    openSpool: fileSpools(dirname(config.store.path)),
     agents: store.agents,
     retention: store.retention,
     now: Date.now,
@@ -136,11 +172,35 @@ async function start(file: string, json: boolean): Promise<void> {
     version: VERSION,
   }).catch(async (error: unknown) => {
     await store.close();
+    await published.close();
     throw error;
   });
   if (json) process.stdout.write(`${JSON.stringify({ event: "listening", url: server.url })}\n`);
   logger.info({ url: server.url }, "listening");
-  stopOnSignal(server, store, logger);
+  stopOnSignal(server, { close: () => store.close().finally(() => published.close()) }, logger);
+}
+
+/** Every checkpoint that is signed goes to the anchors. */
+function publishing(
+  store: SqliteStore,
+  anchors: readonly Anchor[],
+  receipts: ReceiptFile,
+  config: Config,
+  logger: Logger,
+): Anchors {
+  const published = new Anchors(anchors, {
+    now: Date.now,
+    report: ({ anchor, error, consecutive }) =>
+      logger.warn({ anchor, consecutive, error: describe(error) }, "this anchor did not take a checkpoint"),
+    keep: (anchor, receipt) => receipts.keep(anchor, receipt),
+  });
+  const publish = ({ note, size, root }: SignedCheckpoint): void => {
+    const checkpoint = { origin: config.evidence.origin, size: BigInt(size), root: Buffer.from(root), extensions: [] };
+    published.publish(note, checkpoint);
+  };
+  store.tree.onSigned(publish);
+  publish(store.tree.newest());
+  return published;
 }
 
 function stopOnSignal(server: HoopishServer, store: { close(): Promise<void> }, logger: Logger): void {

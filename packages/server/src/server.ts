@@ -15,10 +15,13 @@ import { createConsole } from "./console/api.ts";
 import { authorizeAgent } from "./entry/agent-tunnel.ts";
 import { authorizeClient } from "./entry/client-tunnel.ts";
 import { Refusals } from "./entry/refusals.ts";
+import type { Anchors } from "./evidence/anchors/anchors.ts";
+import type { BundlePorts } from "./evidence/bundle/export.ts";
 import type { EvidenceLog, EvidenceReader, LogTree } from "./evidence/port.ts";
 import { RetentionJob } from "./evidence/retention/job.ts";
 import type { RetentionStore } from "./evidence/retention/port.ts";
 import { Retention } from "./evidence/retention/retention.ts";
+import type { OpenSpool } from "./evidence/spool.ts";
 import type { ActorOf, Identity } from "./identity/principal.ts";
 import { compilePolicy } from "./policy/policy.ts";
 import { createHttpEntry } from "./protocols/http/http-entry.ts";
@@ -33,6 +36,10 @@ export interface ServerPorts {
   readonly reader: EvidenceReader;
   readonly tree: LogTree;
   readonly retention: RetentionStore;
+  readonly anchors: Pick<Anchors, "status">;
+  /** What the anchors gave back: the newest of each. */
+  readonly receipts: BundlePorts["receipts"];
+  readonly openSpool: OpenSpool;
   readonly agents: AgentStore;
   readonly now: () => number;
   /** Errors that nobody waits for. Never given a payload, a token or a match. */
@@ -84,7 +91,7 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
 
   const api = createConsole({
     ...ports,
-    discovery: discovery(config, ports.version),
+    discovery: discovery(config, ports.version, ports.tree),
     origin,
     evidenceOrigin: config.evidence.origin,
     connections: config.connections,
@@ -181,9 +188,9 @@ function listen(listener: Server, config: Config): Promise<string> {
   });
 }
 
-function discovery(config: Config, version: string): Discovery {
+function discovery(config: Config, version: string, { origin, vkey }: LogTree): Discovery {
   const issuers = config.identity.issuers.flatMap(({ kind, issuer, clientId, audience, scopes, flows }) =>
     kind === "human" && clientId !== undefined ? [{ issuer, clientId, audience, scopes, flows }] : [],
   );
-  return { name: "hoopish", version, issuers, insecureStorage: config.identity.insecureStorage };
+  return { name: "hoopish", version, issuers, insecureStorage: config.identity.insecureStorage, log: { origin, vkey } };
 }

@@ -1,5 +1,6 @@
 import { RemoteProtocolError, TunnelErrorCode } from "@hoopish/protocol";
 import type { Stream } from "./stream.ts";
+import { StreamIndex } from "./stream-index.ts";
 
 /** The live streams of one tunnel by id, and what an id means that is not among them (RFC 9113 section 5.1.1). */
 export class StreamTable {
@@ -12,7 +13,7 @@ export class StreamTable {
   /** What the GOAWAY that this side sent promises to handle; the peer's later streams are not looked at. */
   goawaySent: number | undefined = undefined;
   readonly #parity: number;
-  readonly #streams: Map<number, Stream> = new Map();
+  readonly #streams: StreamIndex = new StreamIndex();
   /** Streams that this side reset while the peer may still be sending on them, with the credit the peer had left. */
   readonly #resetHere: Map<number, { credit: number; readonly barrier: bigint }> = new Map();
 
@@ -31,17 +32,17 @@ export class StreamTable {
 
   /** A copy: handlers may open and close streams while it is gone through. */
   all(): Stream[] {
-    return [...this.#streams.values()];
+    return this.#streams.all();
   }
 
   add(stream: Stream): void {
-    this.#streams.set(stream.id, stream);
+    this.#streams.add(stream);
     if (this.isOwn(stream.id)) this.ownCount += 1;
     else this.peerCount += 1;
   }
 
   remove(stream: Stream): void {
-    this.#streams.delete(stream.id);
+    this.#streams.remove(stream);
     if (this.isOwn(stream.id)) this.ownCount -= 1;
     else this.peerCount -= 1;
   }

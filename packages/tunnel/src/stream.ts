@@ -42,6 +42,8 @@ export class Stream implements TunnelStream {
   /** Links of the round robin. */
   inRound = false;
   nextInRound: Stream | undefined = undefined;
+  /** The next one of its bucket in the table of live streams. */
+  nextInIndex: Stream | undefined = undefined;
 
   readonly window: ReceiveWindow;
   creditOwed = false;

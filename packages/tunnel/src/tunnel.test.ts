@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { once } from "node:events";
 import { connect, Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { FrameType, RemoteProtocolError, TunnelErrorCode } from "@hoopish/protocol";
+import { encodeFrame, FrameType, RemoteProtocolError, TunnelErrorCode } from "@hoopish/protocol";
 import { describe, expect, test, vi } from "vitest";
 import { WebSocket } from "ws";
 import type { StreamHandler, TunnelStream } from "./api.ts";
@@ -273,6 +273,44 @@ describe("a shaped link: 20 ms round trip, 100 Mbit/s", () => {
     link.close();
     expect(beside - alone).toBeLessThan(20);
     expect(mbits).toBeGreaterThan(60);
+  });
+});
+
+describe("a peer that frames its messages in other ways", () => {
+  test("pings, fragments and whole messages in one stream of bytes are all read, in order", async () => {
+    const got: string[] = [];
+    const done = Promise.withResolvers<void>();
+    await using server = await startServer({
+      tunnel: {
+        onStream: (stream) => {
+          stream.handler = {
+            onData: (chunk) => void got.push(chunk.toString()),
+            onEnd: () => done.resolve(),
+            onReset: done.reject,
+          };
+        },
+      },
+    });
+    const ws = new WebSocket(server.url, SUBPROTOCOL);
+    await once(ws, "open");
+    const pong = once(ws, "pong");
+    const data = (text: string, endStream = false) =>
+      encodeFrame({ type: FrameType.DATA, streamId: 1, endStream, payload: Buffer.from(text) });
+    ws.send(encodeFrame({ type: FrameType.SETTINGS, ack: false, settings: { version: 1 } }));
+    ws.send(encodeFrame({ type: FrameType.HEADERS, streamId: 1, endStream: false, headers: {} }));
+    ws.send(data("whole"));
+    ws.ping("are you there");
+    ws.send(data("after the ping"));
+    const fragmented = data("in two fragments");
+    ws.send(fragmented.subarray(0, 10), { fin: false });
+    ws.send(fragmented.subarray(10), { fin: true });
+    ws.send(data("the last", true));
+    await done.promise;
+    expect(got).toEqual(["whole", "after the ping", "in two fragments", "the last"]);
+    expect((await pong)[0].toString()).toBe("are you there");
+    const closed = once(ws, "close");
+    ws.close(1000, "bye");
+    expect((await closed)[0]).toBe(1000);
   });
 });
 

@@ -7,6 +7,7 @@ import type { OpenOptions, StreamHandler, TunnelStream } from "./api.ts";
 import { Connection, type ConnectionEvents, type ConnectionState } from "./connection.ts";
 import { ACCEPTOR_LIMITS, DIALLER_LIMITS, type TunnelLimits } from "./limits.ts";
 import type { Stream } from "./stream.ts";
+import { readMessages } from "./websocket-reader.ts";
 import { WebSocketWriter } from "./websocket-writer.ts";
 
 /**
@@ -87,6 +88,8 @@ export class Tunnel {
     const limits = { ...(role === "dialler" ? DIALLER_LIMITS : ACCEPTOR_LIMITS), ...options.limits };
     this.#core = new Connection(role, limits, this.#events());
     this.#keepalive = setInterval(() => this.#tick(), options.pingIntervalMs ?? 15_000).unref();
+    readMessages(socket, role === "acceptor", (message) => this.#receive(message, true));
+    // What the short way does not take.
     ws.on("message", (message: Buffer, isBinary: boolean) => this.#receive(message, isBinary));
     // ws closes by itself after an error; the streams need not wait for the closing handshake.
     ws.on("error", (error: Error) => this.#failed(error));

@@ -3,6 +3,7 @@ import { randomFillSync } from "node:crypto";
 import type { Writable } from "node:stream";
 import { FRAME_HEAD_BYTES, FrameType, writeFrameHead } from "@hoopish/protocol";
 import type { FrameSink } from "./api.ts";
+import { applyMask } from "./mask.ts";
 
 /** Memory in which frames are gathered; a pull of the largest size fits. */
 const SLAB_BYTES = 256 * 1024;
@@ -16,9 +17,9 @@ const MAX_WEBSOCKET_HEAD = 14;
 /**
  * Writes frames as WebSocket binary messages (RFC 6455 section 5.2) straight to the socket, many in one system call.
  *
- * `ws` does the handshake, all reading, and the closing; its `send` is not used because it costs two writes and several
- * objects a message, and masks a byte at a time (numbers in docs/tunnel-protocol.md). Both may write to the one socket
- * because each writes whole WebSocket frames, and no extension that keeps state between frames is ever negotiated.
+ * `ws` does the handshake and the closing; its `send` is not used because it costs two writes and several objects a
+ * message, and masks a byte at a time (numbers in docs/tunnel-protocol.md). Both may write to the one socket because each
+ * writes whole WebSocket frames, and no extension that keeps state between frames is ever negotiated.
  */
 export class WebSocketWriter implements FrameSink {
   readonly #masked: boolean;
@@ -132,18 +133,10 @@ export class WebSocketWriter implements FrameSink {
     return this.#slab;
   }
 
-  /** Masks from `maskFrom` to the end of the slab: bytes up to a word's edge, whole words, the remaining bytes. */
+  /** Masks from `maskFrom` to the end of what is written. */
   #applyMask(): void {
     const { bytes, words } = this.#slab as Slab;
-    const from = this.#maskFrom;
-    const end = this.#at;
-    const mask = this.#mask;
-    const firstWord = Math.min((from + 3) & ~3, end);
-    const lastWord = Math.max(end & ~3, firstWord);
-    for (let at = from; at < firstWord; at++) bytes[at] = (bytes[at] as number) ^ maskByte(mask, at - from);
-    const wordMask = wordOf(mask, firstWord - from);
-    for (let word = firstWord >>> 2; word < lastWord >>> 2; word++) words[word] = (words[word] as number) ^ wordMask;
-    for (let at = lastWord; at < end; at++) bytes[at] = (bytes[at] as number) ^ maskByte(mask, at - from);
+    applyMask(bytes, words, this.#maskFrom, this.#at, this.#mask);
   }
 }
 
@@ -159,20 +152,6 @@ let spare: Slab | undefined;
 function newSlab(): Slab {
   const memory = new ArrayBuffer(SLAB_BYTES);
   return { bytes: Buffer.from(memory), words: new Int32Array(memory) };
-}
-
-/** Byte `index` of the masking key, which repeats every four. */
-function maskByte(mask: number, index: number): number {
-  return (mask >>> (24 - 8 * (index & 3))) & 0xff;
-}
-
-const scratch = Buffer.alloc(4);
-const scratchWord = new Int32Array(scratch.buffer, scratch.byteOffset, 1);
-
-/** The key as it lies over a word that begins at byte `index` of the payload, in this machine's byte order. */
-function wordOf(mask: number, index: number): number {
-  for (let byte = 0; byte < 4; byte++) scratch[byte] = maskByte(mask, index + byte);
-  return scratchWord[0] as number;
 }
 
 /** Keys come from the system's generator, as RFC 6455 section 10.3 asks, 1024 at a time. */

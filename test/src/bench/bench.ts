@@ -38,6 +38,8 @@ export interface Bench {
   /** The paths in this round's order, which turns about: none always comes first, or after the same other. */
   inTurn(round: number): readonly Path[];
   settle(): Promise<void>;
+  /** A second hoopish, with programs of its own, whose log is in this file. */
+  another(store: string): Promise<Path>;
 }
 
 export async function openBench(options: BenchOptions, lifetime: Lifetime): Promise<Bench> {
@@ -96,6 +98,11 @@ export async function openBench(options: BenchOptions, lifetime: Lifetime): Prom
     },
     inTurn: (round) => (round % 2 === 0 ? paths : paths.toReversed()),
     settle: () => sleep(SETTLE_MS),
+    async another(store) {
+      const other = await startHoopish(join(dir, "other"), tapUrl, undefined, store);
+      lifetime.defer("another hoopish", () => other.world.close());
+      return await other.connect();
+    },
   };
 }
 

@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { type Bench, openBench, SCRATCH } from "./bench.ts";
 import { besideFigure } from "./figures/beside.ts";
 import { bulkFigure } from "./figures/bulk.ts";
+import { logFigure } from "./figures/log.ts";
 import { memoryFigure } from "./figures/memory.ts";
 import { requestsFigure } from "./figures/requests.ts";
 import { streamFigure } from "./figures/stream.ts";
@@ -18,6 +19,7 @@ import { goalsTable, machineTable, type RunFacts, renderTable } from "./table.ts
 const RUN: Readonly<Record<FigureName, (bench: Bench) => Promise<FigureResult>>> = {
   memory: memoryFigure,
   requests: requestsFigure,
+  log: logFigure,
   stream: streamFigure,
   streams: streamsFigure,
   bulk: bulkFigure,

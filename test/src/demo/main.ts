@@ -8,7 +8,7 @@ import { tour } from "./tour.ts";
 const HELP = `npm run demo [-- --keep]
 
 Starts an identity provider, a model server, hoopish's server and an agent on this machine, signs in through the device
-flow, calls the models through hoopish connect, shows a refused user, and exports the log.
+flow, calls the models through hoopish connect, shows a refused user, exports the evidence, and checks it offline.
 
   --keep   leave everything running afterwards, with the commands to try; Ctrl-C ends it
 `;
@@ -38,7 +38,7 @@ if (values.help) {
     say(`hoopish server     ${world.serverUrl}`);
     say("agent edge-1       enrolled with a one-time token, connected");
     await tour(world);
-    farewell(world, join(dir, "export.jsonl"), Date.now() - startedMs, values.keep);
+    farewell(world, join(dir, "evidence.tar.gz"), Date.now() - startedMs, values.keep);
     if (values.keep) await new Promise(() => undefined);
     await end(0);
   } catch (error) {

@@ -31,7 +31,7 @@ export function farewell(world: World, exported: string, tookMs: number, kept: b
   process.stdout.write(`
 Done in ${(tookMs / 1000).toFixed(1)} s. Where everything is:
    the log           ${here(world.databasePath)}
-   the export        ${here(exported)}
+   the evidence      ${here(exported)}, for: npx hoopish audit verify ${here(exported)} --key '${world.vkey}'
    configurations    ${here(world.path("server.yaml"))}, ${here(world.path("edge-1.yaml"))}
 `);
   if (!kept) {

@@ -1,4 +1,5 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
+import { basename } from "node:path";
 import OpenAI from "openai";
 import type { Connected, World } from "../world/world.ts";
 import { command, output, say, step } from "./screen.ts";
@@ -28,6 +29,7 @@ export async function tour(world: World): Promise<void> {
   await streamedChat(world);
   await refusedUser(world);
   await auditorsView(world);
+  await examinersView(world);
 }
 
 async function creditInference(world: World): Promise<void> {
@@ -90,16 +92,24 @@ async function auditorsView(world: World): Promise<void> {
   step("Internal audit reads what happened");
   await world.signIn("audit");
   await shown(world, "audit", ["audit", "list", "--since", "1h"]);
-  const file = world.path("export.jsonl");
-  await shown(world, "audit", ["audit", "export", "--since", "1h", "--format", "jsonl", "--payloads", "-o", file]);
-  const lines = readFileSync(file, "utf8").trimEnd().split("\n");
-  const types = new Map<string, number>();
-  for (const line of lines) {
-    const { record } = JSON.parse(line) as { record?: { type: string } };
-    const type = record?.type ?? "(payload)";
-    types.set(type, (types.get(type) ?? 0) + 1);
-  }
-  output([...types].map(([type, count]) => `${String(count).padStart(4)}  ${type}`).join("\n"), 30);
+  const bundle = ["audit", "export", "--since", "1h", "--format", "bundle", "-o", world.path("evidence.tar.gz")];
+  await shown(world, "audit", bundle);
+}
+
+/** Nothing of this needs the server, and the key did not come from it. */
+async function examinersView(world: World): Promise<void> {
+  step("An examiner checks it alone: offline, with the log's public key from another source");
+  const bundle = world.path("evidence.tar.gz");
+  await shown(world, "audit", ["audit", "verify", bundle, "--key", world.vkey]);
+  const edited = readFileSync(bundle);
+  const middle = Math.floor(edited.length / 2);
+  edited[middle] = (edited[middle] ?? 0) ^ 1;
+  writeFileSync(world.path("edited.tar.gz"), edited);
+  say("and the same file with one bit changed:");
+  command("hoopish audit verify edited.tar.gz --key …");
+  const refused = await world.cli("audit", ["audit", "verify", world.path("edited.tar.gz"), "--key", world.vkey]);
+  output(`${refused.stdout}${refused.stderr}exit code ${refused.code}`);
+  if (refused.code !== 1) throw new Error("the changed bundle was not refused as it should be");
 }
 
 async function shown(
@@ -107,7 +117,7 @@ async function shown(
   account: "scientist" | "contractor" | "audit",
   args: readonly string[],
 ): Promise<string> {
-  command(`hoopish ${args.map((arg) => (arg.startsWith("/") ? "export.jsonl" : arg)).join(" ")}`);
+  command(`hoopish ${args.map((arg) => (arg.startsWith("/") ? basename(arg) : arg)).join(" ")}`);
   const { code, stdout, stderr } = await world.cli(account, args);
   output(`${stdout}${stderr}`);
   if (code !== 0) throw new Error(`hoopish ${args[0]} ended with ${code}`);

@@ -17,6 +17,8 @@ export interface WorldOptions {
   readonly rules?: string;
   /** YAML lines of their own at the top level of the server's configuration. */
   readonly serverExtra?: string;
+  /** The server's database; `data/hoopish.db` in the folder otherwise. */
+  readonly store?: string;
   /** Model server as a process of its own; the library in this process otherwise. */
   readonly modelProcess?: boolean;
 }
@@ -76,7 +78,7 @@ export class World {
     return `http://127.0.0.1:${this.serverPort}`;
   }
   get databasePath(): string {
-    return join(this.dir, "data", "hoopish.db");
+    return this.#options.store ?? join(this.dir, "data", "hoopish.db");
   }
 
   path(...parts: readonly string[]): string {
@@ -198,7 +200,7 @@ export class World {
   #serverYaml(): string {
     return `listen: 127.0.0.1:${this.serverPort}
 publicUrl: http://127.0.0.1:${this.serverPort}
-store: sqlite:./data/hoopish.db
+store: ${JSON.stringify(`sqlite:${this.databasePath}`)}
 evidence: { origin: gateway.bank.example/hoopish }
 identity:
   insecureStorage: true

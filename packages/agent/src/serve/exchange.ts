@@ -7,6 +7,7 @@ import { codeOf } from "../error-code.ts";
 import { RequestBody } from "./body.ts";
 import type { CallDispatcher, Carrier, UpstreamHandler, UpstreamRequest } from "./dispatcher.ts";
 import { type AnswerFields, answerHeaders, requestHeaders, requestPath, requestTrailers } from "./headers.ts";
+import type { Placed } from "./in-flight.ts";
 import type { Waiter } from "./slots.ts";
 import type { Upstream } from "./upstream.ts";
 import { upstreamError } from "./upstream-error.ts";
@@ -38,11 +39,13 @@ const MAX_TIMER_MS = 0x7fff_ffff;
  *
  * Longer than most files: what each side may do in each phase of a call reads best as one.
  */
-export class Exchange implements StreamHandler, UpstreamHandler, Waiter<CallDispatcher> {
+export class Exchange implements StreamHandler, UpstreamHandler, Waiter<CallDispatcher>, Placed {
   readonly call: HttpCall;
   readonly upstream: Upstream;
   readonly startedMs: number = performance.now();
   carrier: Carrier | undefined = undefined;
+  /** Among the calls that are in flight. */
+  place = -1;
 
   readonly #stream: TunnelStream;
   readonly #events: ExchangeEvents;

@@ -4,6 +4,7 @@ import type { ConnectionConfig } from "../config/config.ts";
 import { codeOf } from "../error-code.ts";
 import type { Log } from "../log.ts";
 import { Exchange, type ExchangeEvents, type Outcome } from "./exchange.ts";
+import { InFlight } from "./in-flight.ts";
 import { readCall, whyNotCarried } from "./read-call.ts";
 import { refuse } from "./refuse.ts";
 import { createUpstream, type Upstream } from "./upstream.ts";
@@ -28,12 +29,12 @@ export interface Serving {
 
 export function createServing({ connections, env, log }: ServeOptions): Serving {
   const upstreams = new Map(connections.map((config) => [config.name, createUpstream(config, env)]));
-  const exchanges = new Set<Exchange>();
+  const exchanges = new InFlight<Exchange>();
   const onIdle = new Set<() => void>();
 
   const events: ExchangeEvents = {
     over(exchange, outcome) {
-      exchanges.delete(exchange);
+      exchanges.remove(exchange);
       report(log, exchange, outcome);
       if (exchanges.size === 0) for (const resolve of onIdle) resolve();
     },
@@ -79,7 +80,7 @@ export function createServing({ connections, env, log }: ServeOptions): Serving 
         clearTimeout(timer);
         onIdle.delete(resolve);
       }
-      for (const exchange of [...exchanges]) exchange.abort(STOPPING);
+      for (const exchange of exchanges.all()) exchange.abort(STOPPING);
       await Promise.all([...upstreams.values()].map((upstream) => upstream.close()));
     },
   };

@@ -1,155 +1,117 @@
-import { open, rename, rm, stat } from "node:fs/promises";
-import { Transform, type Writable } from "node:stream";
-import { pipeline } from "node:stream/promises";
-import { HoopishError } from "@hoopish/protocol";
+import { stat } from "node:fs/promises";
+import { HoopishError, isSessionId } from "@hoopish/protocol";
 import type { Context } from "../context.ts";
 import { observeCheckpoint } from "../evidence/observe.ts";
-import { networkError } from "../http/network-error.ts";
+import type { Pin } from "../evidence/pin-file.ts";
+import type { Exported } from "../export/bundle-export.ts";
+import type { Query } from "../http/api-client.ts";
 import { formatBytes } from "../terminal/units.ts";
 import { apiTime } from "./audit-list.ts";
 
+export type ExportFormat = "bundle" | "jsonl" | "csv" | "ocsf";
+
 export interface AuditExportOptions {
-  readonly since: string;
+  readonly since?: string;
   readonly until?: string;
-  readonly format: "jsonl" | "csv" | "ocsf";
+  /** By default bundle where the file's name ends as an archive's, and jsonl otherwise. */
+  readonly format?: ExportFormat;
+  /** By default with a bundle, and not with jsonl. */
   readonly payloads?: boolean;
+  readonly user?: string;
+  readonly connection?: string;
+  readonly session?: string;
   /** A file, or `-` for stdout. */
   readonly output: string;
   readonly force?: boolean;
+  /** Go on with a bundle that was cut off. */
+  readonly resume?: boolean;
 }
 
-/**
- * The log of a time as one file. It grows under the name FILE.part and gets its own only when the server has ended the
- * stream well, so that a file that looks complete is complete. On stdout the exit code says it.
- */
+/** The log of a time as one file: a bundle that proves itself, or lines for other programs. */
 export async function auditExport(context: Context, options: AuditExportOptions): Promise<void> {
-  const { format, payloads } = options;
-  const query = {
-    since: apiTime(options.since, context),
-    until: apiTime(options.until, context),
-    format,
-    payloads: payloads ? true : undefined,
-  };
-  const toStdout = options.output === "-";
+  const { output, force = false } = options;
+  const toStdout = output === "-";
+  if (options.resume) return await goOn(context, output, toStdout);
+  const format = options.format ?? (/\.(tar\.gz|tgz)$/.test(output) ? "bundle" : "jsonl");
+  const query = queryOf(format, options, context);
   if (toStdout && context.world.stdout.isTTY) {
     throw new HoopishError("usage", "an export holds what models wrote, and a terminal may obey it", {
       hint: "name a file with -o, or pipe it into another program",
     });
   }
-  if (!toStdout && !options.force && (await exists(options.output))) {
-    throw new HoopishError("conflict", `${options.output} is already there`, { hint: "another name, or --force" });
-  }
+  if (!toStdout && !force) await refuseExisting(output);
   const api = await context.api();
-  await observeCheckpoint(context, api);
-  const fetch = async (to: Writable, end: boolean): Promise<Counted> => {
-    const { body } = await api.stream("/api/v1/audit/export", query);
-    const counter = new Counter();
-    try {
-      // pipeline waits for the slower side, and fails when the server breaks off before the end of its stream.
-      await pipeline(body, counter, to, { end, signal: context.signal });
-    } catch (error) {
-      if (context.signal.aborted || isLocal(error)) throw error;
-      throw broken(error);
-    }
-    return counter;
-  };
-
-  if (toStdout) {
-    await fetch(context.world.stdout, false).catch((error: unknown) => {
-      // For other commands a reader that has had enough is no failure; of an export he has only a part.
-      const gone = isLocal(error) || context.interrupts.stop?.by === "pipe";
-      throw gone ? new HoopishError("conflict", "stdout was closed before the export was complete") : error;
-    });
-    return;
+  const pin = await observeCheckpoint(context, api);
+  if (format === "bundle") {
+    const { exportBundle, pipeBundle } = await import("../export/bundle-export.ts");
+    if (toStdout) return void (await pipeBundle(context, api, query));
+    return showBundle(context, output, await exportBundle(context, api, query, { output, force }), pin);
   }
-  const { bytes, lines } = await writeWhole(options.output, options.force ?? false, (to) => fetch(to, true));
-  const done = { file: options.output, format, bytes, lines };
-  context.output.show(done, (safe, style) => [
+  const { exportLines, pipeLines } = await import("../export/plain-export.ts");
+  if (toStdout) return await pipeLines(context, api, query);
+  const { bytes, lines } = await exportLines(context, api, query, { output, force });
+  context.output.show({ file: output, format, bytes, lines }, (safe, style) => [
     `${style.good("✓")} ${safe.lines} lines, ${formatBytes(safe.bytes)}, in ${safe.file}`,
   ]);
 }
 
-async function writeWhole<T>(path: string, force: boolean, fill: (to: Writable) => Promise<T>): Promise<T> {
-  const part = `${path}.part`;
-  try {
-    if (force) await rm(part, { force: true });
-    // Never into a file that is there: two exports into one part, and the first to end would name half of the other.
-    // 0600: it holds people's names, and bodies if asked for.
-    const handle = await open(part, "wx", 0o600);
-    try {
-      const result = await fill(handle.createWriteStream({ flush: true }));
-      await rename(part, path);
-      await syncFolderOf(path);
-      return result;
-    } catch (error) {
-      await rm(part, { force: true });
-      throw error;
-    }
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") {
-      throw new HoopishError("conflict", `${part} is there: another export runs, or one was cut off`, {
-        hint: `if none runs, rm ${part}, or --force`,
-      });
-    }
-    if (!isLocal(error)) throw error;
-    throw new HoopishError("conflict", `${path} cannot be written: ${(error as Error).message}`, {
-      hint: "check the folder, its permissions and the space left",
-      cause: error,
+async function goOn(context: Context, output: string, toStdout: boolean): Promise<void> {
+  if (toStdout) {
+    throw new HoopishError("usage", "what went to stdout cannot be gone on with", { hint: "name the file with -o" });
+  }
+  await refuseExisting(output);
+  const api = await context.api();
+  const pin = await observeCheckpoint(context, api);
+  const { resumeBundle } = await import("../export/bundle-export.ts");
+  showBundle(context, output, await resumeBundle(context, api, output), pin);
+}
+
+/** @throws HoopishError usage for what a format does not have */
+function queryOf(format: ExportFormat, options: AuditExportOptions, context: Context): Query {
+  const { payloads, user, connection, session } = options;
+  if (options.since === undefined) {
+    throw new HoopishError("usage", "required option '--since <time>' not specified", {
+      hint: "--since 24h, 7d, or a time as RFC 3339 has it",
     });
   }
-}
-
-/** The new name must survive a power cut as the content does; where folders cannot be opened (Windows) it does not matter. */
-async function syncFolderOf(path: string): Promise<void> {
-  const { dirname } = await import("node:path");
-  const folder = await open(dirname(path)).catch(() => undefined);
-  await folder?.sync().catch(() => {});
-  await folder?.close();
-}
-
-interface Counted {
-  readonly bytes: number;
-  readonly lines: number;
-}
-
-class Counter extends Transform implements Counted {
-  bytes = 0;
-  lines = 0;
-
-  override _transform(chunk: Buffer, _encoding: string, done: (error: null, chunk: Buffer) => void): void {
-    this.bytes += chunk.length;
-    for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, at + 1)) this.lines += 1;
-    done(null, chunk);
+  const filtered = [user, connection, session].some((value) => value !== undefined);
+  if (filtered && (format === "jsonl" || format === "ocsf")) {
+    throw new HoopishError("usage", `--user, --connection and --session are for bundles and csv: ${format} is all`, {
+      hint: "--format csv lists the calls that fit; of a bundle they pick whose bodies are in it",
+    });
   }
+  if (payloads === true && (format === "csv" || format === "ocsf")) {
+    throw new HoopishError("usage", `${format} has no room for bodies`, { hint: "--format bundle, or jsonl" });
+  }
+  if (session !== undefined && !isSessionId(session)) {
+    throw new HoopishError("usage", `"${session}" is not a session's id`, { hint: "hoopish sessions list shows them" });
+  }
+  const since = apiTime(options.since, context);
+  const until = apiTime(options.until, context);
+  const bodies = format === "bundle" ? payloads !== false : payloads === true;
+  return { since, until, format, payloads: bodies, user, connection, session };
 }
 
-/** What only the file system or stdout say, and no network. */
-const LOCAL: readonly (string | undefined)[] = [
-  "EPIPE",
-  "ENOSPC",
-  "EDQUOT",
-  "EFBIG",
-  "EACCES",
-  "EISDIR",
-  "ENOENT",
-  "EROFS",
-];
-
-function isLocal(error: unknown): boolean {
-  return LOCAL.includes((error as NodeJS.ErrnoException).code);
+/** The key must not come from whom the bundle speaks about: ours is told only where a person gave it to us. */
+function showBundle(context: Context, file: string, { index, bytes }: Exported, pin: Pin | undefined): void {
+  const known = pin?.trust === "given" ? pin.vkey : undefined;
+  const verify = `hoopish audit verify ${shellWord(file)} --key ${known === undefined ? "VKEY" : shellWord(known)}`;
+  context.output.show({ file, format: "bundle", bytes, index, verify }, (safe, style) => [
+    `${style.good("✓")} Evidence up to record ${safe.index}, ${formatBytes(safe.bytes)}, in ${safe.file}`,
+    `  verify it: ${safe.verify}`,
+    known === undefined
+      ? "  VKEY is the log's key, and must come from somewhere else than this server: internal audit has it."
+      : "  The key is the one that you gave to hoopish audit pin.",
+  ]);
 }
 
-function broken(cause: unknown): HoopishError {
-  const { hint } = networkError(cause, "");
-  return new HoopishError("internal", "the server broke the export off; nothing was kept of it", {
-    hint: hint === undefined ? "run it again" : `run it again (${hint})`,
-    cause,
-  });
-}
+const shellWord = (word: string): string =>
+  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
+async function refuseExisting(output: string): Promise<void> {
+  const there = await stat(output).then(
     () => true,
     () => false,
   );
+  if (there) throw new HoopishError("conflict", `${output} is already there`, { hint: "another name, or --force" });
 }

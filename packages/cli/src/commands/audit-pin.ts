@@ -31,8 +31,8 @@ export async function auditPin(context: Context, options: AuditPinOptions): Prom
     return;
   }
   const { origin, size, root } = openSeen(pin.note, openKey(pin.vkey));
-  const { vkey, trust, seenAt } = pin;
-  const shown = { server, pinned: true, origin, size, root: root.toString("base64"), vkey, trust, seenAt };
+  const { vkey, trust, seenAt, note } = pin;
+  const shown = { server, pinned: true, origin, size, root: root.toString("base64"), vkey, trust, seenAt, note };
   context.output.show(shown, (safe, style) =>
     details(
       [

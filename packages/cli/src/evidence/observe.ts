@@ -31,6 +31,26 @@ export async function observeCheckpoint(
   throw new HoopishError("internal", "other commands change this machine's key for the log all the time");
 }
 
+/**
+ * A checkpoint that the server gave with something else, after `pin` was known: checked against it, and pinned.
+ * @throws HoopishError log_inconsistent when the log contradicts the pin
+ */
+export async function observeNote(context: Context, api: ApiClient, pin: Pin, note: string): Promise<void> {
+  const file = pinFileOf(context, await context.server());
+  const at = new Date(context.world.now()).toISOString();
+  try {
+    const seen = openSeen(note, openKey(pin.vkey));
+    const moved = await moveOn(file, pin, { ...pin, note: seen.note, seenAt: at }, seen, fetcher(api));
+    if (moved !== "overtaken") return;
+  } catch (error) {
+    if (!(error instanceof HoopishError) || error.code !== "log_inconsistent") throw error;
+    throw await complaint(error, file, { pinned: pin, shown: note, at });
+  }
+  throw new HoopishError("conflict", "another command has given this machine another key for the log", {
+    hint: "run it again",
+  });
+}
+
 async function observeOnce(
   context: Context,
   api: ApiClient,

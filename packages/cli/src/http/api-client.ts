@@ -7,6 +7,9 @@ import { networkError } from "./network-error.ts";
 /** A list's page or a call's story; payloads and exports are streams and have no such limit. */
 const MAX_DOCUMENT_BYTES = 32 * 1024 * 1024;
 
+/** An export may have to be gathered before it begins, and pauses while the disk is slow. */
+export const MAX_STREAM_SILENCE_MS = 120_000;
+
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
 /** The control API of one server (control-api.ts of @hoopish/protocol). */
@@ -47,9 +50,12 @@ export class ApiClient {
   }
 
   /** A body of any length. Reading it fails when the server breaks off. */
-  async stream(path: string, query: Query = {}): Promise<Dispatcher.ResponseData> {
-    // An export may have to be gathered before it begins, and pauses while the disk is slow.
-    return this.#request(withQuery(path, query), { timeoutMs: 120_000 });
+  async stream(
+    path: string,
+    query: Query = {},
+    silenceMs: number = MAX_STREAM_SILENCE_MS,
+  ): Promise<Dispatcher.ResponseData> {
+    return this.#request(withQuery(path, query), { timeoutMs: Math.round(silenceMs) });
   }
 
   async #request(path: string, options: HttpRequest): Promise<Dispatcher.ResponseData> {

@@ -70,6 +70,8 @@ export interface TestWorldOptions {
   readonly now?: () => number;
   /** Standard input is a terminal with somebody at its keys. */
   readonly keys?: World["stdin"]["key"];
+  /** What is piped in. */
+  readonly stdin?: Uint8Array;
   readonly stdout?: OutputStream;
 }
 
@@ -91,7 +93,13 @@ export function createWorld(options: TestWorldOptions = {}): TestWorld {
     home: configDir,
     host: hostname(),
     uid: process.getuid?.(),
-    stdin: { isTTY: options.keys !== undefined, key: options.keys ?? (() => Promise.reject(new Error("no terminal"))) },
+    stdin: {
+      isTTY: options.keys !== undefined,
+      key: options.keys ?? (() => Promise.reject(new Error("no terminal"))),
+      bytes: async function* () {
+        if (options.stdin !== undefined) yield options.stdin;
+      },
+    },
     stdout: (options.stdout ?? new Capture(options.tty)) as Capture,
     stderr: new Capture(options.tty),
     now: options.now ?? Date.now,

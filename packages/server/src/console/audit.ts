@@ -9,6 +9,8 @@ import {
   type SessionId,
 } from "@hoopish/protocol";
 import { Hono } from "hono";
+import { type BundlePorts, type BundleRequest, beginExport, resumeExport } from "../evidence/bundle/export.ts";
+import { writeBundle } from "../evidence/bundle/write-bundle.ts";
 import { exportCsv, exportJsonl, exportOcsf } from "../evidence/export.ts";
 import type { CallFilter } from "../evidence/port.ts";
 import { type Caller, type ConsoleEnv, type ConsolePorts, demand, pageLimit } from "./context.ts";
@@ -48,9 +50,10 @@ export function auditRoutes(ports: ConsolePorts): Hono<ConsoleEnv> {
     const caller = context.get("caller");
     demand(caller, "auditor");
     const query = context.req.query();
-    const format = query.format ?? "jsonl";
+    const format = query.format ?? "bundle";
+    if (format === "bundle") return await bundle(caller, query, ports);
     if (format !== "jsonl" && format !== "csv" && format !== "ocsf") {
-      throw new HoopishError("bad_request", "format is jsonl, csv or ocsf");
+      throw new HoopishError("bad_request", "format is bundle, jsonl, csv or ocsf");
     }
     if (query.since === undefined) throw new HoopishError("bad_request", "since is missing", { hint: "since=24h" });
     const { sinceMs = 0, untilMs = ports.now() } = callFilter(query, ports.now());
@@ -68,6 +71,43 @@ export function auditRoutes(ports: ConsolePorts): Hono<ConsoleEnv> {
     return streamed(exportCsv(ports.reader, filter), "text/csv; charset=utf-8");
   });
   return routes;
+}
+
+/** A new bundle, or, with `resume` and `offset`, the rest of one that was begun. Its index stands in the answer. */
+async function bundle(caller: Caller, query: Record<string, string>, ports: ConsolePorts): Promise<Response> {
+  const of: BundlePorts = { ...ports, version: ports.discovery.version };
+  const offset = whole(query.offset ?? "0", "offset");
+  const made =
+    query.resume === undefined
+      ? await beginExport(bundleRequest(caller, query, ports.now()), of)
+      : await resumeExport(whole(query.resume, "resume"), caller.actor, of);
+  async function* bytes(): AsyncGenerator<Buffer> {
+    try {
+      yield* writeBundle(made.source, { fromOffset: offset });
+    } finally {
+      await made.close();
+    }
+  }
+  const response = streamed(bytes(), "application/gzip");
+  response.headers.set("hoopish-export", String(made.index));
+  return response;
+}
+
+function bundleRequest(caller: Caller, query: Record<string, string>, nowMs: number): BundleRequest {
+  if (query.since === undefined) throw new HoopishError("bad_request", "since is missing", { hint: "since=24h" });
+  const { sinceMs = 0, untilMs = nowMs, user, connection, session } = callFilter(query, nowMs);
+  const filters = {
+    ...(user === undefined ? {} : { user }),
+    ...(connection === undefined ? {} : { connection }),
+    ...(session === undefined ? {} : { session }),
+  };
+  return { actor: caller.actor, sinceMs, untilMs, payloads: query.payloads !== "false", filters };
+}
+
+/** @throws HoopishError bad_request */
+function whole(text: string, name: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new HoopishError("bad_request", `${name} is a whole number`);
+  return Number(text);
 }
 
 /** A body that ends with an error is cut by the server, so that part of an export never looks like all of it. */

@@ -5,8 +5,11 @@ import type { Enrolment } from "../agents/enrolment.ts";
 import type { Roster } from "../agents/roster.ts";
 import type { ConnectionConfig } from "../config/config.ts";
 import type { Refusals } from "../entry/refusals.ts";
+import type { Anchors } from "../evidence/anchors/anchors.ts";
+import type { BundlePorts } from "../evidence/bundle/export.ts";
 import type { EvidenceLog, EvidenceReader, LogTree } from "../evidence/port.ts";
 import type { Retention } from "../evidence/retention/retention.ts";
+import type { OpenSpool } from "../evidence/spool.ts";
 import type { ActorOf, Identity, Principal } from "../identity/principal.ts";
 import { type RoleGroups, rolesOf } from "../identity/roles.ts";
 import type { Policy } from "../policy/policy.ts";
@@ -33,6 +36,10 @@ export interface ConsolePorts {
   readonly retention: Retention;
   /** Aborted when the server ends. */
   readonly ending: AbortSignal;
+  readonly anchors: Pick<Anchors, "status">;
+  /** For bundles. */
+  readonly receipts: BundlePorts["receipts"];
+  readonly openSpool: OpenSpool;
   readonly actorOf: ActorOf;
   readonly now: () => number;
   readonly draining: () => boolean;

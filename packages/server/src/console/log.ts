@@ -14,6 +14,14 @@ export function logRoutes(ports: ConsolePorts): Hono<ConsoleEnv> {
 
   routes.get("/log/checkpoint", (context) => context.text(ports.tree.newest().note));
 
+  /** How the log is doing: what was signed last, and what has reached which anchor. */
+  routes.get("/log/status", (context) => {
+    const { origin, vkey } = ports.tree;
+    const { size, timeMs } = ports.tree.newest();
+    const anchors = ports.anchors.status();
+    return context.json({ origin, vkey, size, signedAt: new Date(timeMs).toISOString(), anchors });
+  });
+
   routes.get("/log/consistency", async (context) => {
     const { from, to } = context.req.query();
     const proof = await ports.tree.consistency(treeSize(from, "from"), treeSize(to, "to"));

@@ -107,10 +107,13 @@ class ClientTunnel {
     const session = await this.#ports.sessions.open(this.#principal, ask.data, (event) => events.emit(event));
     opened = session;
     this.#sessions.set(session.id, session);
-    session.onEnd(({ mayReturn }) => {
-      this.#sessions.delete(session.id);
-      // The end of its stream tells the client that the session is over for good; otherwise the tunnel's end is enough.
-      if (mayReturn !== true) stream.end();
+    session.onEnd({
+      place: -1,
+      sessionEnded: ({ mayReturn }) => {
+        this.#sessions.delete(session.id);
+        // The end of its stream tells the client that the session is over for good; otherwise the tunnel's end is enough.
+        if (mayReturn !== true) stream.end();
+      },
     });
     if (over) closed();
     const { connection, facts } = session;

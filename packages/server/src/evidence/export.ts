@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { leafHash } from "@hoopish/protocol";
 import { csvLine } from "./csv.ts";
 import type { CallFilter, EvidenceReader, ExportItem, RecordedCall } from "./port.ts";
 import type { OcsfSource } from "./views/ocsf/event.ts";
@@ -81,16 +81,13 @@ export async function* exportOcsf(
   const views = new Views(["ocsf.ndjson"], source);
   for await (const batch of items) {
     for (const item of batch) {
-      if (item.kind === "record") views.push({ index: item.index, leaf: item.leaf, leafHash: leafHashOf(item.leaf) });
+      if (item.kind === "record")
+        views.push({ index: item.index, leaf: item.leaf, leafHash: leafHash(Buffer.from(item.leaf)) });
     }
     const events = views.take("ocsf.ndjson");
     if (events.length > 0) yield events;
   }
 }
-
-const LEAF = Buffer.from([0]);
-/** RFC 6962 §2.1. */
-const leafHashOf = (leaf: string): Buffer => createHash("sha256").update(LEAF).update(leaf).digest();
 
 const COLUMNS = [
   "id",

@@ -1,4 +1,13 @@
-import type { CallId, CallStory, CallView, PayloadField, RecordDraft, SessionId, SessionView } from "@hoopish/protocol";
+import type {
+  CallId,
+  CallStory,
+  CallView,
+  NoteSigner,
+  PayloadField,
+  RecordDraft,
+  SessionId,
+  SessionView,
+} from "@hoopish/protocol";
 
 /** A piece of one payload as it flows. Pieces of one (call, field) carry seq 0, 1, 2 … and are joined by it. */
 export interface PayloadPiece {
@@ -55,10 +64,18 @@ export interface LogTree {
   readonly origin: string;
   /** The key that signs, for the world. */
   readonly vkey: string;
+  /** Signs with it what else is said in the log's name: manifests. */
+  readonly signer: NoteSigner;
   /** What was signed last. */
   newest(): SignedCheckpoint;
   /** Signs everything that is durable now, and is durable itself when it resolves. @throws HoopishError evidence_unavailable */
   sign(): Promise<SignedCheckpoint>;
+  /** The checkpoint of exactly the first `size` records, signed now if none was. Durable when it resolves. */
+  signAt(size: number): Promise<SignedCheckpoint>;
+  /** The largest checkpoint that was signed at or before this time (Unix milliseconds). */
+  signedBefore(timeMs: number): Promise<SignedCheckpoint | undefined>;
+  /** What was signed of sizes in [from, to], growing. */
+  history(from: number, to: number): AsyncIterable<SignedCheckpoint>;
   /** Hears of each checkpoint once it is durable. */
   onSigned(listener: (checkpoint: SignedCheckpoint) => void): void;
   /** Hashes of RFC 6962 §2.1.1 and §2.1.2. @throws HoopishError bad_request beyond the log */
@@ -94,6 +111,26 @@ export interface TimedPiece {
   readonly atMs: number;
 }
 
+export interface RecordBytes {
+  readonly index: number;
+  readonly leaf: Uint8Array;
+}
+
+export interface WantedFields {
+  readonly call: CallId;
+  readonly fields: readonly PayloadField[];
+}
+
+/** A payload that the vault has. */
+export interface KeptPayload {
+  readonly field: PayloadField;
+  readonly length: number;
+  /** Undefined where a crash cut it. */
+  readonly salt: Uint8Array | undefined;
+  /** All of it, in one or more chunks. @throws HoopishError purged when it is gone by then */
+  chunks(): AsyncIterable<Uint8Array>;
+}
+
 /** The log as auditors read it. Reads see only what is durable, and do not hold up writers. */
 export interface EvidenceReader {
   /** Newest first. `cursor` is a page's `next`. */
@@ -106,6 +143,10 @@ export interface EvidenceReader {
   /** Sessions that have ended or were left open by a crash, newest first; of one user when `user` is given. */
   pastSessions(user: string | undefined, limit: number, cursor: string | undefined): Promise<Page<SessionView>>;
   session(id: SessionId): Promise<SessionView | undefined>;
+  /** Records [from, to), in batches of some hundred kilobytes: their exact bytes. */
+  records(from: number, to: number): AsyncIterable<readonly RecordBytes[]>;
+  /** For each call, in the order given, those of its payloads that the vault has. */
+  kept(wanted: readonly WantedFields[]): AsyncIterable<readonly KeptPayload[]>;
   /** Every record in [since, until), in the log's order, in batches; with `payloads` each record's finished bodies follow it. */
   export(
     range: { readonly sinceMs: number; readonly untilMs: number },

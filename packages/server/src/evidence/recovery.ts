@@ -11,21 +11,46 @@ export interface LeftOpen {
 
 const REASON = "server stopped without closing";
 const DRAFTS_IN_ONE_APPEND = 256;
+const GAP = {
+  type: "log.gap",
+  reason: "the newest file of the intake was missing at the start: records that were durable there alone are lost",
+} as const;
+
+/** How much there was. */
+export interface Recovery {
+  readonly calls: number;
+  readonly sessions: number;
+  readonly records: number;
+  /** A file is missing that may have held more: the log says so too. */
+  readonly gap?: true;
+}
+
+/** What was durable beside the database. */
+export interface Beside {
+  /** Records that are in it now. */
+  readonly records: number;
+  /** Some of it is not there any more. */
+  readonly missing: boolean;
+}
 
 /**
- * Ends in the log what a crash left open. For the start, before anything else is appended; says how much there was.
+ * Ends in the log what a crash left open, and says so in it. For the start, before anything else is appended.
  * A crash in the middle of it leaves the rest for the next start.
  * @throws HoopishError evidence_unavailable
  */
-export async function recover(
-  left: LeftOpen,
-  log: EvidenceLog,
-): Promise<{ readonly calls: number; readonly sessions: number }> {
-  const drafts = [...left.calls.map(interrupted), ...left.sessions.map(closed)];
+export async function recover(left: LeftOpen, { records, missing }: Beside, log: EvidenceLog): Promise<Recovery> {
+  const recovery = { calls: left.calls.length, sessions: left.sessions.length, records };
+  if (recovery.calls + recovery.sessions + records === 0 && !missing) return recovery;
+  const drafts = [
+    ...(missing ? [GAP] : []),
+    ...left.calls.map(interrupted),
+    ...left.sessions.map(closed),
+    { type: "server.recovered", ...recovery } as const,
+  ];
   for (let at = 0; at < drafts.length; at += DRAFTS_IN_ONE_APPEND) {
     await log.append(drafts.slice(at, at + DRAFTS_IN_ONE_APPEND));
   }
-  return { calls: left.calls.length, sessions: left.sessions.length };
+  return missing ? { ...recovery, gap: true } : recovery;
 }
 
 function interrupted({ leaf, delivered }: LeftOpen["calls"][number]): RecordDraft {

@@ -78,7 +78,7 @@ function mayOverlap(session: Session, operation: Operation): boolean {
   return session.connection.evidence === "overlap" && isInference(operation);
 }
 
-async function forward(
+function forward(
   session: Session,
   exchange: Exchange,
   request: ReadRequest,
@@ -110,7 +110,7 @@ async function forward(
   );
   delivery.start(upstream, session);
   if (!request.ended) sendRest(exchange, request, upstream, delivery, records, connection.limits.requestBytes);
-  await delivery.done;
+  return delivery.done;
 }
 
 async function refuse(thrown: unknown, exchange: Exchange, records: CallRecords): Promise<void> {

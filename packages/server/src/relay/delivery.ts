@@ -1,5 +1,6 @@
 import { type HeaderList, HoopishError, type HttpAnswer, toHoopishError } from "@hoopish/protocol";
-import type { Session, SessionEnd } from "../sessions/session.ts";
+import type { EndListener, SessionEnd } from "../sessions/end-listeners.ts";
+import type { Session } from "../sessions/session.ts";
 import { type AnswerDecoder, decoderFor } from "./answer-decoder.ts";
 import { type CallRecords, outcomeOf } from "./call-records.ts";
 import type { AnswerHead, AnswerSink } from "./exchange.ts";
@@ -19,7 +20,8 @@ type State = "waiting" | "answering" | "ended";
  * Memory: bytes count against the agent's credit until the client has taken them, so a client that does not read costs
  * one window and stops the model server, nobody else.
  */
-export class Delivery implements UpstreamListener {
+export class Delivery implements UpstreamListener, EndListener {
+  place = -1;
   readonly done: Promise<void>;
   readonly #sink: AnswerSink;
   readonly #records: CallRecords;
@@ -74,7 +76,7 @@ export class Delivery implements UpstreamListener {
     );
     this.#sink.onGone(() => this.#clientGone());
     this.#sink.onDrain(() => this.#clientDrained());
-    session.onEnd(this.#onSessionEnd);
+    session.onEnd(this);
     if (this.#state === "ended") upstream.cancel("the call ended");
   }
 
@@ -115,6 +117,10 @@ export class Delivery implements UpstreamListener {
   onBroken(reason: string): void {
     this.#upstream = undefined;
     this.fail(new HoopishError("upstream_failed", reason));
+  }
+
+  sessionEnded({ code, reason }: SessionEnd): void {
+    this.fail(new HoopishError(code, reason));
   }
 
   onDrain(): void {
@@ -283,12 +289,10 @@ export class Delivery implements UpstreamListener {
     this.#records.answered(NOTHING, status, "client_gone").then(this.#settle.resolve, this.#settle.resolve);
   }
 
-  readonly #onSessionEnd = ({ code, reason }: SessionEnd): void => this.fail(new HoopishError(code, reason));
-
   #close(): void {
     this.#state = "ended";
     clearTimeout(this.#timer);
-    this.#session?.offEnd(this.#onSessionEnd);
+    this.#session?.offEnd(this);
     this.#decoder?.close();
     this.#wakeUpstream?.();
     this.#fresh = [];

@@ -17,6 +17,8 @@ export interface Exchange {
 }
 
 export interface RequestBody {
+  /** All of it, if it came together with the head and is no longer than this; as good as at once. */
+  arrived(limitBytes: number): Promise<Buffer | undefined>;
   /** Reads until the end or until more than `limitBytes` have come. `ended`: that was all of it. */
   prefix(limitBytes: number): Promise<{ readonly bytes: Buffer; readonly ended: boolean }>;
   /** What follows the prefix, at the pace of whoever iterates. @throws when the client is gone */

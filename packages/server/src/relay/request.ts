@@ -1,5 +1,6 @@
 import { HoopishError } from "@hoopish/protocol";
-import type { Session, SessionEnd } from "../sessions/session.ts";
+import type { EndListener } from "../sessions/end-listeners.ts";
+import type { Session } from "../sessions/session.ts";
 import type { Exchange } from "./exchange.ts";
 import { headerValue } from "./headers.ts";
 
@@ -20,6 +21,8 @@ export async function readRequest(exchange: Exchange, session: Session): Promise
   if (exchange.length === 0) return wholeRequest(exchange, Buffer.alloc(0));
   if ((exchange.length ?? 0) > requestBytes) throw tooLarge(requestBytes);
   const limit = Math.min(INSPECT_BYTES, requestBytes);
+  const whole = await exchange.body.arrived(limit);
+  if (whole !== undefined) return wholeRequest(exchange, whole);
   const { bytes, ended } = await within(exchange.body.prefix(limit), session);
   if (bytes.length > requestBytes) throw tooLarge(requestBytes);
   return ended ? wholeRequest(exchange, bytes) : { bytes, ended, json: () => undefined };
@@ -44,7 +47,10 @@ function within<T>(work: Promise<T>, session: Session): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const late = (): void => reject(new HoopishError("request_timeout", "the request took too long"));
     const timer = setTimeout(() => stop(late), session.connection.limits.callMs);
-    const ended = ({ code, reason }: SessionEnd): void => stop(() => reject(new HoopishError(code, reason)));
+    const ended: EndListener = {
+      place: -1,
+      sessionEnded: ({ code, reason }) => stop(() => reject(new HoopishError(code, reason))),
+    };
     const stop = (settle: () => void): void => {
       clearTimeout(timer);
       session.offEnd(ended);

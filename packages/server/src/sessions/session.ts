@@ -1,16 +1,7 @@
-import type { CallEvent, ErrorCode, RecordActor, SessionEvent, SessionId, SessionView } from "@hoopish/protocol";
+import type { CallEvent, RecordActor, SessionEvent, SessionId, SessionView } from "@hoopish/protocol";
 import type { ConnectionConfig } from "../config/config.ts";
 import type { Principal } from "../identity/principal.ts";
-
-/** Why a session ended, as it stands in session.close. */
-export interface SessionEnd {
-  readonly reason: string;
-  readonly code: ErrorCode;
-  /** Who ended it, when somebody other than its owner did. */
-  readonly by?: string;
-  /** Nothing was withdrawn: the client may open another one, here or at another server. */
-  readonly mayReturn?: true;
-}
+import { type EndListener, EndListeners, type SessionEnd } from "./end-listeners.ts";
 
 export interface SessionFacts {
   readonly id: SessionId;
@@ -32,7 +23,7 @@ export interface SessionFacts {
  */
 export class Session {
   readonly facts: SessionFacts;
-  readonly #listeners = new Set<(end: SessionEnd) => void>();
+  readonly #listeners = new EndListeners();
   readonly #emit: (event: SessionEvent) => void;
   #principal: Principal;
   #actor: RecordActor;
@@ -76,14 +67,14 @@ export class Session {
     this.#actor = actor;
   }
 
-  /** Tells `listener` when the session ends. A set and no AbortSignal: every call listens, and events cost it 4 µs. */
-  onEnd(listener: (end: SessionEnd) => void): void {
+  /** Tells the listener when the session ends; at once when it has. No AbortSignal: every call listens, and events cost. */
+  onEnd(listener: EndListener): void {
     if (this.#end === undefined) this.#listeners.add(listener);
-    else listener(this.#end);
+    else listener.sessionEnded(this.#end);
   }
 
-  offEnd(listener: (end: SessionEnd) => void): void {
-    this.#listeners.delete(listener);
+  offEnd(listener: EndListener): void {
+    this.#listeners.remove(listener);
   }
 
   callStarted(nowMs: number): void {
@@ -118,9 +109,7 @@ export class Session {
     if (this.#end !== undefined) return false;
     this.#end = end;
     if (end.mayReturn !== true) this.#emit({ event: "revoked", code: end.code, reason: end.reason });
-    const listeners = [...this.#listeners];
-    this.#listeners.clear();
-    for (const listener of listeners) listener(end);
+    for (const listener of this.#listeners.takeAll()) listener.sessionEnded(end);
     return true;
   }
 

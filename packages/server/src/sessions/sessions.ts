@@ -10,7 +10,8 @@ import type { ConnectionConfig } from "../config/config.ts";
 import type { EvidenceLog } from "../evidence/port.ts";
 import type { ActorOf, Principal } from "../identity/principal.ts";
 import type { Policy } from "../policy/policy.ts";
-import { Session, type SessionEnd } from "./session.ts";
+import type { SessionEnd } from "./end-listeners.ts";
+import { Session } from "./session.ts";
 
 export interface SessionsOptions {
   readonly connections: ReadonlyMap<string, ConnectionConfig>;

@@ -18,7 +18,7 @@ export interface Call {
   readonly endpoint: (path: Path) => Endpoint | undefined;
 }
 
-const CALLS: readonly Call[] = [
+export const CALLS: readonly Call[] = [
   {
     name: "chat",
     title: "POST /v1/chat/completions, 16 tokens in one answer",
@@ -96,7 +96,7 @@ async function warmUp(bench: Bench): Promise<void> {
   }
 }
 
-interface Measured {
+export interface Measured {
   readonly path: Path;
   readonly done: RequestsDone;
   readonly cpuMs: Readonly<Record<string, number>>;
@@ -116,13 +116,13 @@ async function oneTurn(bench: Bench, call: Call, paths: readonly Path[], connect
 }
 
 /** A virtual machine that was idle is slow for a while: no path shall be the one that wakes it. */
-async function wake(bench: Bench, { path, body }: Call, connections: number): Promise<void> {
+export async function wake(bench: Bench, { path, body }: Call, connections: number): Promise<void> {
   const { url: origin, credential } = bench.model;
   const ask = { origin, headers: bearer(credential), path, body, connections, warmMs: 0, measureMs: WAKE_MS };
   await bench.load.run("requests", ask);
 }
 
-async function measure(
+export async function measure(
   bench: Bench,
   { path, body }: Call,
   over: Path,

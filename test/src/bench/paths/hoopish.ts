@@ -28,8 +28,14 @@ export interface Hoopish {
  * hoopish whole: identity provider, server on SQLite with every byte recorded before it is delivered, agent, and a
  * person's `hoopish connect`, each a process as its user would start it (the provider lives in the bench).
  */
-export async function startHoopish(dir: string, tapUrl: string, profileDir: string | undefined): Promise<Hoopish> {
-  const world = await World.start({ dir, modelProcess: true, connections: CONNECTIONS, rules: RULES });
+export async function startHoopish(
+  dir: string,
+  tapUrl: string,
+  profileDir: string | undefined,
+  store?: string,
+): Promise<Hoopish> {
+  const where = store === undefined ? {} : { store };
+  const world = await World.start({ dir, modelProcess: true, connections: CONNECTIONS, rules: RULES, ...where });
   const modelPid = childrenOf(process.pid).find((pid) => commandLine(pid).includes("model-server/main.js"));
   const profiled = (program: string): string[] =>
     profileDir === undefined

@@ -53,15 +53,16 @@ export class DailyFile {
   }
 
   /**
-   * The whole lines of the newest file that has any, oldest first, without their newlines.
+   * The whole lines of the newest file that has any which are `wanted`, oldest first, without their newlines.
    * @throws HoopishError configuration for what is not safe to read
    */
-  async *newestLines(): AsyncGenerator<string> {
+  async *newestLines(wanted: (line: string) => boolean = () => true): AsyncGenerator<string> {
     if ((await this.#names()).length === 0) return;
     await this.#checkFolder();
     for (const name of (await this.#names()).reverse()) {
       let any = false;
       for await (const line of this.#lines(name)) {
+        if (!wanted(line)) continue;
         any = true;
         yield line;
       }

@@ -146,22 +146,39 @@ describe("fileAnchor", () => {
 });
 
 describe("ReceiptFile", () => {
+  it("gives back the same for a time whatever comes after it, on the days after too", async () => {
+    const receipts = new ReceiptFile(folder, () => nowMs);
+    await receipts.keep("a", { kind: "cosigned", note: log.checkpoint(1).note });
+    const then = nowMs;
+    const before = await receipts.newest(then);
+    for (const [later, size] of [
+      [1_000, 2],
+      [30 * 3_600_000, 3],
+    ] as const) {
+      nowMs = then + later;
+      await receipts.keep("a", { kind: "cosigned", note: log.checkpoint(size).note });
+      expect(await receipts.newest(then)).toEqual(before);
+      expect((await receipts.newest(nowMs)).get("a")?.note).toBe(log.checkpoint(size).note);
+    }
+    expect(await receipts.newest(then - 1)).toEqual(new Map());
+  });
+
   it("gives back the newest receipt of each anchor", async () => {
     const receipts = new ReceiptFile(folder, () => nowMs);
-    expect(await receipts.newest()).toEqual(new Map());
+    expect(await receipts.newest(nowMs)).toEqual(new Map());
     const { note } = log.checkpoint(3);
     const timestamp = { kind: "timestamp", note, response: Buffer.from([1, 2, 3]), genTimeMs: nowMs } as const;
     await receipts.keep("a", { kind: "cosigned", note: log.checkpoint(1).note });
     await receipts.keep("a", { kind: "cosigned", note });
     await receipts.keep("b", timestamp);
     const again = new ReceiptFile(folder, () => nowMs);
-    expect(await again.newest()).toEqual(
+    expect(await again.newest(nowMs)).toEqual(
       new Map<string, object>([
         ["a", { kind: "cosigned", note }],
         ["b", timestamp],
       ]),
     );
     appendFileSync(join(folder, "receipts-2026-11-25-0000.jsonl"), "{}\n");
-    await expect(again.newest()).rejects.toMatchObject({ code: "evidence_unavailable" });
+    await expect(again.newest(nowMs)).rejects.toMatchObject({ code: "evidence_unavailable" });
   });
 });

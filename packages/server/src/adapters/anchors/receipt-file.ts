@@ -29,23 +29,28 @@ export class ReceiptFile {
     await this.#file.append(JSON.stringify({ ...common, response: receipt.response.toString("base64"), genTime }));
   }
 
-  /** The newest receipt of each anchor that has one in the newest file: for exports. */
-  async newest(): Promise<ReadonlyMap<string, AnchorReceipt>> {
+  /**
+   * The newest receipt, up to a time (Unix milliseconds), of each anchor that has one in the newest file with any: for
+   * exports, which are made again and must be the same then.
+   */
+  async newest(untilMs: number): Promise<ReadonlyMap<string, AnchorReceipt>> {
     const newest = new Map<string, AnchorReceipt>();
-    for await (const line of this.#file.newestLines()) {
-      const { anchor, ...receipt } = this.#read(line);
+    const inTime = (line: string): boolean => this.#read(line).keptMs <= untilMs;
+    for await (const line of this.#file.newestLines(inTime)) {
+      const { anchor, receipt } = this.#read(line);
       newest.set(anchor, receipt);
     }
     return newest;
   }
 
-  #read(line: string): AnchorReceipt & { readonly anchor: string } {
+  #read(line: string): { readonly anchor: string; readonly keptMs: number; readonly receipt: AnchorReceipt } {
     try {
       const read = lineSchema.parse(JSON.parse(line));
       const { anchor, note } = read;
-      if (read.kind === "cosigned") return { anchor, kind: read.kind, note };
+      const keptMs = Date.parse(read.time);
+      if (read.kind === "cosigned") return { anchor, keptMs, receipt: { kind: read.kind, note } };
       const response = Buffer.from(read.response, "base64");
-      return { anchor, kind: read.kind, note, response, genTimeMs: Date.parse(read.genTime) };
+      return { anchor, keptMs, receipt: { kind: read.kind, note, response, genTimeMs: Date.parse(read.genTime) } };
     } catch (cause) {
       throw new HoopishError("evidence_unavailable", `a receipt in ${this.#folder} is not what was written there`, {
         cause,

@@ -7,6 +7,19 @@ import { type NumberedBatch, packBatch, packedSize } from "./wire.ts";
 
 const NO_CHANGES: Buffer = Buffer.alloc(0);
 
+/** `doubtful`: what follows the last batch is not known to be nothing. `none`: the database is in memory. */
+type IntakeState =
+  | { readonly kind: "none" | "closed" }
+  | { readonly kind: "open"; readonly intake: Intake; readonly storePath: string }
+  | Doubtful;
+
+interface Doubtful {
+  readonly kind: "doubtful";
+  readonly storePath: string;
+  readonly lastSeq: number;
+  readonly lastSerial: number;
+}
+
 export interface CommitsOptions {
   /** The database's file. Undefined: it is in memory, and so is what waits for it. */
   readonly storePath: string | undefined;
@@ -26,14 +39,14 @@ export class Commits implements EvidenceStore {
   readonly #payloads = new OpenPayloads();
   /** The thread that #next counts for, and whose intake this is. */
   #writer: DatabaseThread;
-  #intake: Intake | undefined;
+  #intake: IntakeState;
   #next: number;
   #unsettled = false;
   #last: Promise<unknown> = Promise.resolve();
 
   static async open(threads: DatabaseThreads, options: CommitsOptions): Promise<Commits> {
     const commits = new Commits(threads, options);
-    await commits.#openIntake();
+    await commits.#ready();
     return commits;
   }
 
@@ -42,6 +55,7 @@ export class Commits implements EvidenceStore {
     this.#options = options;
     this.#writer = threads.lastWriter;
     this.#next = this.#writer.opened.size;
+    this.#intake = this.#afterRecovery();
   }
 
   commit(batch: Batch): Promise<number> {
@@ -52,17 +66,15 @@ export class Commits implements EvidenceStore {
    * The intake forgets what it holds, all of which is in the database then: payloads that were destroyed there must not be
    * readable here. @throws StoreLost when the disk failed
    */
-  async renewIntake(): Promise<void> {
-    await this.#inTurn(async () => {
-      if (this.#writer.lost) await this.#findWriter();
-      await this.#intake?.renew();
+  renewIntake(): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#ready();
+      await this.#withIntake((intake) => intake.renew());
     });
   }
 
   async #commit(batch: Batch): Promise<number> {
-    if (this.#writer.lost) await this.#findWriter();
-    // What is durable cannot come into the database now: no more is taken until it can.
-    if (this.#writer.stuck !== undefined) throw this.#writer.stuck;
+    await this.#ready();
     const rows = this.#payloads.place(batch, this.#next);
     const changes = batch.changes.length === 0 ? NO_CHANGES : Buffer.from(JSON.stringify(batch.changes));
     try {
@@ -79,10 +91,12 @@ export class Commits implements EvidenceStore {
     return first;
   }
 
-  async probe(): Promise<void> {
-    const writer = await this.#threads.writer();
-    await writer.ask("writer.probe");
-    if (writer.stuck !== undefined) throw writer.stuck;
+  probe(): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#ready();
+      await this.#writer.ask("writer.probe");
+      if (this.#writer.stuck !== undefined) throw this.#writer.stuck;
+    });
   }
 
   /**
@@ -102,8 +116,8 @@ export class Commits implements EvidenceStore {
 
   /** After the last commit. */
   close(): void {
-    this.#intake?.close();
-    this.#intake = undefined;
+    if (this.#intake.kind === "open") this.#intake.intake.close();
+    this.#intake = { kind: "closed" };
   }
 
   /** The intake takes one thing at a time. */
@@ -113,20 +127,60 @@ export class Commits implements EvidenceStore {
     return result;
   }
 
-  async #findWriter(): Promise<void> {
-    this.#writer = await this.#threads.writer();
-    this.#next = this.#writer.opened.size;
-    await this.#openIntake();
+  /** A writer that lives and is not stuck, and an intake that takes batches. @throws Error; nothing was written then */
+  async #ready(): Promise<void> {
+    if (this.#writer.lost) {
+      this.close();
+      this.#writer = await this.#threads.writer();
+      this.#next = this.#writer.opened.size;
+      this.#intake = this.#afterRecovery();
+    }
+    // What is durable cannot come into the database now: no more is taken until it can.
+    if (this.#writer.stuck !== undefined) throw this.#writer.stuck;
+    if (this.#intake.kind !== "doubtful") return;
+    try {
+      await this.#openIntake(this.#intake);
+    } catch (cause) {
+      throw new Error("the intake cannot be opened", { cause });
+    }
   }
 
-  async #openIntake(): Promise<void> {
-    const { storePath, vaultKey } = this.#options;
-    this.close();
-    if (storePath === undefined) return;
+  #afterRecovery(): IntakeState {
+    return this.#options.storePath === undefined
+      ? { kind: "none" }
+      : { ...this.#writer.opened.intake, kind: "doubtful", storePath: this.#options.storePath };
+  }
+
+  /**
+   * Under the number after the last, an append that failed may have left a whole batch: it was refused, so a later start
+   * must not bring it into the log. The database says so before anything else is written, and is durable then.
+   */
+  async #openIntake({ storePath, lastSeq, lastSerial }: Doubtful): Promise<void> {
+    const { vaultKey } = this.#options;
     const writer = this.#writer;
-    const { lastSeq, lastSerial } = writer.opened.intake;
     const settled = (seq: number): Promise<void> => writer.ask("writer.syncIntake", seq);
-    this.#intake = await Intake.open({ storePath, vaultKey, lastSeq, lastSerial, settled });
+    const begun = (serial: number): Promise<void> => writer.ask("writer.setSerial", serial);
+    await writer.ask("writer.giveUp", lastSeq + 1);
+    this.#intake = { kind: "doubtful", storePath, lastSeq: lastSeq + 1, lastSerial };
+    const intake = await Intake.open({ storePath, vaultKey, lastSeq: lastSeq + 1, lastSerial, settled, begun });
+    this.#intake = { kind: "open", intake, storePath };
+  }
+
+  /** Undefined: there is none. An intake whose disk failed is opened again before anything else is written. */
+  async #withIntake<T>(use: (intake: Intake) => Promise<T>): Promise<T | undefined> {
+    const state = this.#intake;
+    if (state.kind === "none") return undefined;
+    if (state.kind !== "open") throw new Error("the intake is not open");
+    const { intake, storePath } = state;
+    try {
+      return await use(intake);
+    } catch (error) {
+      if (error instanceof StoreLost) {
+        intake.close();
+        this.#intake = { kind: "doubtful", storePath, lastSeq: intake.seq, lastSerial: intake.serial };
+      }
+      throw error;
+    }
   }
 
   async #send(batch: NumberedBatch): Promise<void> {
@@ -142,22 +196,31 @@ export class Commits implements EvidenceStore {
     const place = ring.place(size) ?? (await this.#room(writer, size));
     const length = packBatch(batch, place);
     if (batch.changes.length > 0) {
+      // Behind a batch that the database does not take, it would wait for as long, and everybody behind it.
+      if (!ring.empty) await this.#settled(writer);
       ring.publish(length, 0, true);
       await writer.applied();
       return;
     }
-    const seq = (await this.#intake?.append(place.subarray(0, length))) ?? 0;
+    const batchBytes = place.subarray(0, length);
+    const seq = (await this.#withIntake((intake) => intake.append(batchBytes))) ?? 0;
     // Its successor has looked at the intake already, and may have found the batch there or not.
     if (writer.lost) throw new StoreLost("the store's thread has ended");
     ring.publish(length, seq, false);
     writer.published();
   }
 
-  /** The ring is full: everything in it goes into the database first. */
-  async #room(writer: DatabaseThread, size: number): Promise<Buffer> {
+  /** Everything in the ring goes into the database first. @throws Error when it does not */
+  async #settled(writer: DatabaseThread): Promise<void> {
     await writer.ask("writer.settle");
+    if (writer.stuck !== undefined) throw writer.stuck;
+  }
+
+  /** The ring is full. */
+  async #room(writer: DatabaseThread, size: number): Promise<Buffer> {
+    await this.#settled(writer);
     const place = writer.ring.place(size);
-    if (place === undefined) throw writer.stuck ?? new Error("the database does not keep up");
+    if (place === undefined) throw new Error("the database does not keep up");
     return place;
   }
 }

@@ -24,6 +24,8 @@ export interface LogKeys {
 export interface DatabaseOptions {
   readonly role: Role;
   readonly keys: StoreKeys;
+  /** The writer signs from the start; otherwise from `signer.begin` on. */
+  readonly signing?: boolean;
   /** A file, or `:memory:`. */
   readonly path: string;
   /** Pages that the file may have, at most; for tests of a full disk. */

@@ -10,8 +10,9 @@ import type {
   SessionView,
 } from "@hoopish/protocol";
 import type { EnrolledAgent } from "../../agents/port.ts";
-import type { CallFilter, Page, RecordedCall } from "../../evidence/port.ts";
+import type { CallFilter, Page, RecordedCall, SignedCheckpoint, WantedFields } from "../../evidence/port.ts";
 import type { LeftOpen } from "../../evidence/recovery.ts";
+import { type PackedPayloads, type PackedRecords, packedPayloads, packedRecords } from "./bundle-queries.ts";
 import { callStory, findSession, listCalls, listPastSessions } from "./call-queries.ts";
 import type { StoreKeys } from "./database.ts";
 import { type ExportBatch, type ExportPosition, type ExportRange, exportBatch } from "./export-queries.ts";
@@ -29,8 +30,11 @@ import {
   type SurveyPart,
   surveyPart,
 } from "./retention/survey.ts";
+import { type CheckpointRow, fromRow } from "./tree/checkpoint-writer.ts";
 import { TreeReader } from "./tree/tree-reader.ts";
 import { type PayloadPosition, VaultReader } from "./vault/vault-reader.ts";
+
+const CHECKPOINTS_AT_ONCE = 4_096;
 
 /** Every question that the store answers; each is one short read, so that none holds up the WAL's checkpoint. */
 export class Reader {
@@ -76,6 +80,34 @@ export class Reader {
 
   session(id: SessionId): SessionView | undefined {
     return findSession(this.#query, id);
+  }
+
+  packedRecords(from: number, to: number): PackedRecords {
+    return packedRecords(this.#query, from, to);
+  }
+
+  packedPayloads(wanted: readonly WantedFields[]): PackedPayloads {
+    return this.#ofOneState(() => packedPayloads(this.#query, this.#vault, wanted));
+  }
+
+  signedBefore(timeMs: number): SignedCheckpoint | undefined {
+    const row = this.#query.get<CheckpointRow>(
+      "SELECT size, time, root, note FROM checkpoints WHERE time <= ? ORDER BY size DESC LIMIT 1",
+      timeMs,
+    );
+    return row === undefined ? undefined : fromRow(row);
+  }
+
+  /** Some of those of sizes in [from, to], growing; none: there are no more. */
+  checkpoints(from: number, to: number): SignedCheckpoint[] {
+    return this.#query
+      .all<CheckpointRow>(
+        "SELECT size, time, root, note FROM checkpoints WHERE size BETWEEN ? AND ? ORDER BY size LIMIT ?",
+        from,
+        to,
+        CHECKPOINTS_AT_ONCE,
+      )
+      .map(fromRow);
   }
 
   exportBatch(range: ExportRange, from: ExportPosition | undefined): ExportBatch {

@@ -5,8 +5,10 @@ import type { DatabaseSync } from "node:sqlite";
  * `vault` holds payloads in sealed blocks (vault/block.ts), `vault_keys` the wrapped keys to them, `pieces` which blocks
  * hold something of a call, and how much. names, series, calls, sessions, mentions, blocks and purges are derived from the
  * records up to state.indexed, and can be built again from them. `doomed` are keys that a purge takes (retention/purger.ts),
- * `resealed` the pieces of a held call on their way out of their blocks, `holds` what keeps calls from a purge. state.intake is the newest batch of the intake that is
- * in the database. Ids stand as their 16 bytes; a call's or session's key is the index of the record that began it.
+ * `resealed` the pieces of a held call on their way out of their blocks, `holds` what keeps calls from a purge. state.intake
+ * is the newest batch of the intake that is in the database, state.serial its segment that a start needs, state.seal a MAC
+ * over the log's end (seal.ts), and state.syncs changes with each wait for the disk. Ids stand as their 16 bytes; a call's
+ * or session's key is the index of the record that began it.
  *
  * The triggers keep mistakes and other programs from changing the log; whoever owns the file can drop them, which is
  * what the signed tree is for. records_in_order also stops INSERT OR REPLACE, which deletes without asking a trigger.
@@ -88,8 +90,8 @@ const MIGRATIONS: readonly string[] = [
     expires_at INTEGER NOT NULL,
     used_by TEXT
   ) STRICT, WITHOUT ROWID;
-  CREATE TABLE state (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-  INSERT INTO state (name, value) VALUES ('indexed', 0), ('intake', 0);
+  CREATE TABLE state (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
+  INSERT INTO state (name, value) VALUES ('indexed', 0), ('intake', 0), ('syncs', 0), ('serial', 0), ('seal', 0);
   CREATE TABLE probe (bytes BLOB NOT NULL) STRICT;
   `,
   `

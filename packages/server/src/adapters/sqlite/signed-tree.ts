@@ -1,4 +1,4 @@
-import { ed25519Signer, HoopishError, parseLogKey } from "@hoopish/protocol";
+import { ed25519Signer, HoopishError, type NoteSigner, parseLogKey } from "@hoopish/protocol";
 import type { LogTree, SignedCheckpoint } from "../../evidence/port.ts";
 import type { LogKeys } from "./database.ts";
 import type { DatabaseThreads } from "./threads.ts";
@@ -7,12 +7,14 @@ import type { DatabaseThreads } from "./threads.ts";
 export class SignedTree implements LogTree {
   readonly origin: string;
   readonly vkey: string;
+  readonly signer: NoteSigner;
   readonly #threads: DatabaseThreads;
   #newest: SignedCheckpoint;
 
   constructor(threads: DatabaseThreads, keys: LogKeys) {
     this.origin = keys.origin;
-    this.vkey = ed25519Signer(keys.origin, parseLogKey(keys.privateKey)).vkey;
+    this.signer = ed25519Signer(keys.origin, parseLogKey(keys.privateKey));
+    this.vkey = this.signer.vkey;
     this.#threads = threads;
     this.#newest = threads.lastWriter.opened.checkpoint;
     this.onSigned((checkpoint) => {
@@ -29,6 +31,28 @@ export class SignedTree implements LogTree {
       return await (await this.#threads.writer()).ask<SignedCheckpoint>("signer.sign");
     } catch (cause) {
       throw new HoopishError("evidence_unavailable", "the log cannot be signed now", { cause });
+    }
+  }
+
+  async signAt(size: number): Promise<SignedCheckpoint> {
+    try {
+      return await (await this.#threads.writer()).ask<SignedCheckpoint>("signer.signAt", size);
+    } catch (cause) {
+      throw new HoopishError("evidence_unavailable", "the log cannot be signed now", { cause });
+    }
+  }
+
+  signedBefore(timeMs: number): Promise<SignedCheckpoint | undefined> {
+    return this.#ask("signedBefore", timeMs);
+  }
+
+  async *history(from: number, to: number): AsyncGenerator<SignedCheckpoint> {
+    for (let next = from; ; ) {
+      const some = await this.#ask<readonly SignedCheckpoint[]>("checkpoints", next, to);
+      yield* some;
+      const last = some.at(-1);
+      if (last === undefined) return;
+      next = last.size + 1;
     }
   }
 

@@ -100,6 +100,17 @@ describe.each(["a file", "memory"])("a store in %s", (where) => {
     expect(await bytesOf(store.reader.payload(newCallId(), "request"))).toHaveLength(0);
   });
 
+  test("what is acknowledged is found by the read that follows, every time", async () => {
+    const store = await here();
+    for (let i = 0; i < 1_500; i++) {
+      const session = newSessionId();
+      await store.log.append([sessionDraft(session)]);
+      // At all times of the writer's round: it must not answer a question before it has taken what the question is about.
+      if (i % 3 === 0) await new Promise((resolve) => setImmediate(resolve));
+      expect((await store.reader.session(session))?.id).toBe(session);
+    }
+  });
+
   test("a payload in many pieces, some of them large, comes back whole, and opens its commitment", async () => {
     const store = await here();
     const call = newCallId();
@@ -155,7 +166,7 @@ describe("the file", () => {
     expect(records.map(({ src }) => src.n)).toEqual([0, 1, 0, 1]);
     expect(new Set(records.map(({ src }) => src.boot)).size).toBe(2);
     expect((await second.reader.call(call))?.call.outcome).toBe("complete");
-    expect(second.recovered).toEqual({ calls: 0, sessions: 0 });
+    expect(second.recovered).toEqual({ calls: 0, sessions: 0, records: 0 });
   });
 
   test("is used by one server at a time, and free when that has closed", async () => {
@@ -301,7 +312,7 @@ describe("on the next start", () => {
     await close(store);
 
     const next = await open();
-    expect(next.recovered).toEqual({ calls: 1, sessions: 1 });
+    expect(next.recovered).toEqual({ calls: 1, sessions: 1, records: 0 });
     const story = await next.reader.call(call);
     expect(story?.call).toMatchObject({ outcome: "interrupted", deliveredBytes: 11 });
     expect(story?.payloads).toEqual([
@@ -318,7 +329,7 @@ describe("on the next start", () => {
       session,
     ]);
     await close(next);
-    expect((await open()).recovered).toEqual({ calls: 0, sessions: 0 });
+    expect((await open()).recovered).toEqual({ calls: 0, sessions: 0, records: 0 });
   });
 
   test("the derived tables are built again from the records, from wherever they stopped", async () => {
@@ -347,7 +358,7 @@ describe("on the next start", () => {
     await close(await open());
     expect(contents()).toEqual(written);
     const again = await open();
-    expect(again.recovered).toEqual({ calls: 0, sessions: 0 });
+    expect(again.recovered).toEqual({ calls: 0, sessions: 0, records: 0 });
     expect(await again.reader.calls(ALL_CALLS, 100, undefined)).toEqual(before);
     expect((await again.reader.session(session))?.closeReason).toBe("server stopped without closing");
   });

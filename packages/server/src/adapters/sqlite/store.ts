@@ -2,9 +2,10 @@ import { type CallId, HoopishError, type PayloadField } from "@hoopish/protocol"
 import type { AgentStore, EnrolledAgent } from "../../agents/port.ts";
 import { createEvidenceLog } from "../../evidence/log.ts";
 import type { EvidenceLog, EvidenceReader, LogTree, TimedPiece } from "../../evidence/port.ts";
-import { type LeftOpen, recover } from "../../evidence/recovery.ts";
+import { type LeftOpen, type Recovery, recover } from "../../evidence/recovery.ts";
 import type { RetentionStore } from "../../evidence/retention/port.ts";
 import { createAgentStore } from "./agent-store.ts";
+import { readKept, readRecords } from "./bundle-reads.ts";
 import { Commits } from "./commits.ts";
 import type { StoreKeys } from "./database.ts";
 import type { ExportBatch, ExportPosition } from "./export-queries.ts";
@@ -20,10 +21,20 @@ export interface SqliteStoreOptions {
   /** Which server this is, in every record's `src`. */
   readonly replica: string;
   readonly keys: StoreKeys;
+  /** Before anything is signed: looks whether what is here is what was seen outside. Rejects: the store is closed again. */
+  readonly beforeSigning?: (log: StoredLog) => Promise<void>;
   /** Unix milliseconds. */
   readonly clock?: () => number;
   /** Pages of the file, at most; for tests of a full disk. */
   readonly maxPages?: number;
+}
+
+/** The log as the store holds it at the start. */
+export interface StoredLog {
+  readonly size: number;
+  readonly root: Uint8Array;
+  /** RFC 6962 §2.1.2, for 0 < from < to ≤ size. */
+  consistency(from: number, to: number): Promise<readonly Uint8Array[]>;
 }
 
 export interface SqliteStore {
@@ -32,8 +43,9 @@ export interface SqliteStore {
   readonly tree: LogTree;
   readonly agents: AgentStore;
   readonly retention: RetentionStore;
-  /** What a crash had left open, and was ended in the log before anything else. */
-  readonly recovered: { readonly calls: number; readonly sessions: number };
+  /** What a crash had left: open calls and sessions, which were ended in the log before anything else, and records that
+   *  were durable in the intake alone. */
+  readonly recovered: Recovery;
   /** Writes what waits, then lets go of the database. */
   close(): Promise<void>;
 }
@@ -45,23 +57,49 @@ export interface SqliteStore {
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<SqliteStore> {
   const { path, keys, maxPages } = options;
   const threads = await DatabaseThreads.open({ path, keys, maxPages });
+  try {
+    await options.beforeSigning?.(await storedLog(threads));
+    await threads.beginSigning();
+    return await openOn(threads, await openCommits(threads, options), options);
+  } catch (error) {
+    // Nothing may hold the process, or the store's lock, when there is no store.
+    await threads.close();
+    throw error;
+  }
+}
+
+async function openCommits(threads: DatabaseThreads, { path, keys }: SqliteStoreOptions): Promise<Commits> {
+  try {
+    return await Commits.open(threads, { storePath: path === ":memory:" ? undefined : path, vaultKey: keys.vault });
+  } catch (cause) {
+    const why = ((cause as Error).cause as Error | undefined)?.message ?? (cause as Error).message;
+    throw new HoopishError("evidence_unavailable", `the store ${path} takes no records: ${why}`, {
+      hint: "look for room and for errors of the disk there; whatever was recorded is safe",
+      cause,
+    });
+  }
+}
+
+async function openOn(threads: DatabaseThreads, commits: Commits, options: SqliteStoreOptions): Promise<SqliteStore> {
   const bootIndex = threads.lastWriter.opened.size;
-  const storePath = path === ":memory:" ? undefined : path;
-  const commits = await Commits.open(threads, { storePath, vaultKey: keys.vault });
   const log = createEvidenceLog(commits, options);
   const ask: Ask = async (method, ...args) => {
     await commits.settle();
     return (await threads.reader()).ask(`reader.${method}`, ...args);
   };
+  const tree = new SignedTree(threads, options.keys.log);
   const close = async (): Promise<void> => {
     await log.close();
+    // What was written last is signed too; a store that cannot write keeps what it has.
+    await tree.sign().catch(() => undefined);
     await threads.close();
     commits.close();
   };
   try {
     // What a change rests on is asked of the thread that makes the change.
     const askWriter: Ask = async (method, ...args) => (await threads.writer()).ask(`reader.${method}`, ...args);
-    const recovered = await recover(await askWriter<LeftOpen>("leftOpen"), log);
+    const { recovered: records, intake } = threads.lastWriter.opened;
+    const recovered = await recover(await askWriter<LeftOpen>("leftOpen"), { records, missing: intake.missing }, log);
     const agents = createAgentStore(
       {
         agents: () => askWriter<readonly EnrolledAgent[]>("agents"),
@@ -69,7 +107,6 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Sqli
       },
       log,
     );
-    const tree = new SignedTree(threads, keys.log);
     const retention = createRetentionStore({
       read: ask,
       write: async (method, ...args) => (await threads.writer()).ask(method, ...args),
@@ -84,11 +121,23 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Sqli
   }
 }
 
+async function storedLog(threads: DatabaseThreads): Promise<StoredLog> {
+  const { size } = threads.lastWriter.opened;
+  const reader = await threads.reader();
+  return {
+    size,
+    root: await reader.ask<Uint8Array>("reader.root", size),
+    consistency: (from, to) => reader.ask("reader.consistency", from, to),
+  };
+}
+
 type Ask = <T>(method: string, ...args: readonly unknown[]) => Promise<T>;
 
 function createReader(ask: Ask, bootIndex: number): EvidenceReader {
   return {
     pieces: (id, field) => timedPieces(ask, id, field),
+    records: (from, to) => readRecords(ask, from, to),
+    kept: (wanted) => readKept(ask, (id, field) => timedPieces(ask, id, field), wanted),
     calls: async (filter, limit, cursor) => ask("calls", filter, limit, checked(cursor)),
     call: (id) => ask("call", id),
     pastSessions: async (user, limit, cursor) => ask("pastSessions", bootIndex, user, limit, checked(cursor)),

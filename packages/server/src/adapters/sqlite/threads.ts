@@ -21,14 +21,20 @@ export class DatabaseThreads {
   #reader: Promise<DatabaseThread> | undefined;
   #reopening: Promise<DatabaseThread> | undefined;
   #closed = false;
+  #signing = false;
 
   /** @throws HoopishError configuration: the file cannot be opened, or another server uses it */
   static async open(options: Options): Promise<DatabaseThreads> {
     const memory = sharedMemory();
     const threads = new DatabaseThreads(options, memory, await opened({ ...options, role: "writer" }, memory));
     threads.#listen();
-    await threads.reader();
-    return threads;
+    try {
+      await threads.reader();
+      return threads;
+    } catch (error) {
+      await threads.close();
+      throw error;
+    }
   }
 
   private constructor(options: Options, memory: SharedArrayBuffer, writer: DatabaseThread) {
@@ -43,6 +49,12 @@ export class DatabaseThreads {
     if (this.#closed) return Promise.reject(closed());
     this.#reopening ??= this.#reopen();
     return this.#reopening;
+  }
+
+  /** What is here may be signed now: nothing outside speaks against it. */
+  async beginSigning(): Promise<void> {
+    this.#signing = true;
+    await (await this.writer()).ask("signer.begin");
   }
 
   /** As it is now; its thread may have ended. */
@@ -82,7 +94,7 @@ export class DatabaseThreads {
 
   async #reopen(): Promise<DatabaseThread> {
     try {
-      this.#writer = await opened({ ...this.#options, role: "writer" }, this.#memory);
+      this.#writer = await opened({ ...this.#options, role: "writer", signing: this.#signing }, this.#memory);
       this.#listen();
       return this.#writer;
     } finally {
@@ -95,8 +107,15 @@ const closed = (): StoreLost => new StoreLost("the store is closed");
 
 const HINTS: ReadonlyMap<string, string> = new Map([
   ["HOOPISH_VAULT_KEY", "name the vaultKeyFile with which this store was made"],
-  ["HOOPISH_INTAKE", "keep these files as they are and ask for help: they hold records that the database has not"],
-  ["HOOPISH_LOG", "bring back the newest database, or the key with which it was signed; nothing was written"],
+  [
+    "HOOPISH_INTAKE",
+    "see that vaultKeyFile names the key with which this store was made; if it does, keep these files as they are and " +
+      "ask for help: they hold records that the database has not",
+  ],
+  [
+    "HOOPISH_LOG",
+    "keep this store as evidence, and bring back the newest database that is whole, or the key with which it was signed",
+  ],
 ]);
 
 async function opened(

@@ -1,6 +1,7 @@
 /** A thread that has the database open. */
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import type { SignedCheckpoint } from "../../evidence/port.ts";
+import type { PackedRecords } from "./bundle-queries.ts";
 import { CheckpointHelper, Checkpoints } from "./checkpoints.ts";
 import { type DatabaseOptions, openCheckpointer, openReader, openWriter } from "./database.ts";
 import type { ExportBatch } from "./export-queries.ts";
@@ -50,6 +51,8 @@ export interface Opened {
   /** Records in the log. */
   readonly size: number;
   readonly intake: Recovered;
+  /** Records that came from the intake: durable, and not in the database when the process before ended. */
+  readonly recovered: number;
   /** What was signed last. */
   readonly checkpoint: SignedCheckpoint;
 }
@@ -58,7 +61,7 @@ interface Targets {
   readonly reader: Reader;
   readonly writer: Writer | undefined;
   readonly purger?: Purger;
-  readonly signer?: Pick<CheckpointWriter, "sign">;
+  readonly signer?: { sign(): SignedCheckpoint; signAt(size: number): SignedCheckpoint; begin(): void };
 }
 
 /** Batches that are durable in the intake are gathered for so long, or until there is so much of them. */
@@ -87,30 +90,43 @@ function runWriter(): void {
   const open = openWriter(data);
   const reader = new Reader(open.db, data.keys);
   const writer = new Writer(open.db, data.keys.vault, new Checkpoints(open.db, control, data.path === ":memory:"));
-  const intake = recover(writer);
   const query = new Query(open.db);
+  // Looks at what is here before anything is brought into it.
   const signer = new CheckpointWriter(writer, query, new TreeReader(query), data.keys.log, Date.now);
-  reply({ id: 0, value: { size: reader.size(), intake, checkpoint: signer.last } satisfies Opened });
+  const before = writer.tree.size;
+  const intake = recover(writer);
+  const recovered = writer.tree.size - before;
+  reply({ id: 0, value: { size: reader.size(), recovered, intake, checkpoint: signer.last } satisfies Opened });
   const feed = new Feed(writer, new RingReader(data.memory), signer);
   const purger = new Purger(open.db, writer, data.keys.vault, data.path === ":memory:");
-  const targets = { reader, writer, purger, signer: { sign: () => feed.sign() } };
+  const targets = {
+    reader,
+    writer,
+    purger,
+    signer: {
+      sign: () => feed.sign(),
+      signAt: (size: number) => signer.signAt(size),
+      begin: () => feed.beginSigning(),
+    },
+  };
   for (;;) {
     const rung = Atomics.load(control, SLOTS.writer.bell);
     // A question is about all that was durable when it was asked.
-    if (Atomics.load(control, SLOTS.writer.messages) !== taken) feed.apply();
-    if (!answerAll(targets, SLOTS.writer.messages)) break;
+    if (!answerAll(targets, SLOTS.writer.messages, () => feed.apply())) break;
     feed.applyIfDue();
     feed.signIfDue();
     Atomics.wait(control, SLOTS.writer.bell, rung, feed.sleepMs());
     Atomics.store(control, WRITER_ASLEEP, 0);
   }
+  feed.end();
   open.close();
 }
 
 /** What a crash left in the intake comes into the database before anything else does. */
 function recover(writer: Writer): Recovered {
-  if (data.path === ":memory:") return { frames: 0, lastSeq: 0, lastSerial: 0 };
-  const recovered = recoverIntake(data.path, data.keys.vault, writer.intake, (seq, bytes) => {
+  if (data.path === ":memory:") return { frames: 0, lastSeq: 0, lastSerial: 0, missing: false };
+  const { intake: lastSeq, serial: lastSerial } = writer;
+  const recovered = recoverIntake(data.path, data.keys.vault, { lastSeq, lastSerial }, (seq, bytes) => {
     writer.apply([{ seq, bytes }], false);
   });
   writer.sync();
@@ -126,15 +142,21 @@ class Feed {
   /** performance.now() of when the first batch that waits was seen. */
   #since: number | undefined;
   #stuck = false;
+  #signing: boolean;
 
   constructor(writer: Writer, ring: RingReader, signer: CheckpointWriter) {
     this.#writer = writer;
     this.#ring = ring;
     this.#signer = signer;
+    this.#signing = data.signing === true;
+  }
+
+  beginSigning(): void {
+    this.#signing = true;
   }
 
   signIfDue(): void {
-    if (this.#signer.dueInMs() !== 0) return;
+    if (this.#signDueInMs() !== 0) return;
     try {
       this.sign();
     } catch {
@@ -167,13 +189,27 @@ class Feed {
     this.#writer.tidy();
   }
 
+  /** Before an end in order: when all is in the database, the next start needs nothing of the intake. */
+  end(): void {
+    if (!this.#ring.empty) return;
+    try {
+      this.#writer.setSerial(0);
+    } catch {
+      // The disk is full or broken: the next start looks into the intake.
+    }
+  }
+
   sleepMs(): number | undefined {
     if (this.#stuck) return RETRY_MS;
     if (!this.#ring.empty) return GATHER_MS;
     Atomics.store(control, WRITER_ASLEEP, 1);
     // What was published before the flag stood had nobody to wake.
-    const due = this.#signer.dueInMs();
+    const due = this.#signDueInMs();
     return this.#ring.empty ? (due === 0 ? RETRY_MS : due) : 0;
+  }
+
+  #signDueInMs(): number | undefined {
+    return this.#signing ? this.#signer.dueInMs() : undefined;
   }
 
   /** @returns false when the database takes nothing now */
@@ -220,7 +256,7 @@ function runReader(): void {
   reply({ id: 0, value: undefined });
   for (;;) {
     const rung = Atomics.load(control, SLOTS.reader.bell);
-    if (!answerAll({ reader, writer: undefined }, SLOTS.reader.messages)) break;
+    if (!answerAll({ reader, writer: undefined }, SLOTS.reader.messages, () => undefined)) break;
     helper.tidy();
     Atomics.wait(control, SLOTS.reader.bell, rung);
   }
@@ -228,8 +264,11 @@ function runReader(): void {
   open.close();
 }
 
-/** @returns false when it was told to close */
-function answerAll(targets: Targets, messages: number): boolean {
+/**
+ * @param before for each message, after it was received: what was durable when it was sent is in the ring by then
+ * @returns false when it was told to close
+ */
+function answerAll(targets: Targets, messages: number, before: () => void): boolean {
   for (const due = Atomics.load(control, messages); taken !== due; taken = (taken + 1) | 0) {
     const received = receiveMessageOnPort(port) as { message: Request } | undefined;
     if (received === undefined) {
@@ -237,6 +276,7 @@ function answerAll(targets: Targets, messages: number): boolean {
       taken = due;
       break;
     }
+    before();
     if (received.message.method === "close") return false;
     answer(received.message, targets);
   }
@@ -262,7 +302,8 @@ function call(targets: Targets, method: string, args: readonly unknown[]): unkno
 
 /** The bytes of an answer's payloads: they go to whoever asked, and are not copied. */
 function buffersOf(value: unknown): ArrayBuffer[] {
-  const { pieces, items } = (value ?? {}) as Partial<PayloadBytes & ExportBatch>;
+  const { pieces, items, bytes } = (value ?? {}) as Partial<PayloadBytes & ExportBatch & PackedRecords>;
+  if (bytes !== undefined) return [bytes.buffer];
   const ofPieces = pieces?.map(({ bytes }): Uint8Array => bytes);
   const large = ofPieces ?? items?.flatMap((item) => (item.kind === "payload" ? [item.bytes] : [])) ?? [];
   return large.filter((part) => part.byteLength === part.buffer.byteLength).map((part) => part.buffer as ArrayBuffer);

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -22,17 +22,15 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "hoopish-writer-"));
   path = join(folder, "hoopish.db");
   open = openWriter({ role: "writer", path, keys: TEST_KEYS });
-  writer = new Writer(
-    open.db,
-    TEST_KEYS.vault,
-    new Checkpoints(open.db, new Int32Array(new SharedArrayBuffer(64)), true),
-  );
+  writer = new Writer(open.db, TEST_KEYS.vault, checkpoints());
   next = 0;
 });
 afterEach(() => {
   open.close();
   rmSync(folder, { recursive: true, force: true });
 });
+
+const checkpoints = (): Checkpoints => new Checkpoints(open.db, new Int32Array(new SharedArrayBuffer(64)), true);
 
 function commitCall(wait = true): void {
   const call = newCallId();
@@ -79,6 +77,34 @@ describe("durability", () => {
     expect(one("SELECT value FROM state WHERE name = 'intake'")).toBe(7);
   });
 
+  test("a wait for the disk writes something: SQLite does not wait for what changes nothing", () => {
+    writer.apply([{ seq: 7, bytes: emptyBatch() }], false);
+    const before = statSync(`${path}-wal`).size;
+    writer.sync();
+    expect(statSync(`${path}-wal`).size).toBeGreaterThan(before);
+    // And again only when there is something new.
+    const after = statSync(`${path}-wal`).size;
+    writer.sync();
+    expect(statSync(`${path}-wal`).size).toBe(after);
+  });
+
+  test("what a process before this one left in the database is not taken to be on the disk", () => {
+    writer.apply([{ seq: 7, bytes: emptyBatch() }], false);
+    const next = new Writer(open.db, TEST_KEYS.vault, checkpoints());
+    expect([next.intake, next.synced]).toEqual([7, 0]);
+    next.sync();
+    expect(next.synced).toBe(7);
+  });
+
+  test("a number is given up only when all before it is here", () => {
+    writer.apply([{ seq: 7, bytes: emptyBatch() }], false);
+    expect(() => writer.giveUp(9)).toThrow(/does not take/);
+    expect(() => writer.giveUp(7)).toThrow(/does not take/);
+    writer.giveUp(8);
+    expect([writer.intake, writer.synced]).toEqual([8, 8]);
+    expect(one("SELECT value FROM state WHERE name = 'intake'")).toBe(8);
+  });
+
   test("is put right before a record is taken, if something lowered it", () => {
     open.db.exec("PRAGMA synchronous = OFF");
     commitCall();
@@ -86,9 +112,10 @@ describe("durability", () => {
   });
 
   test("a transaction that was left open is ended first", () => {
+    const before = one("SELECT count(*) FROM state");
     open.db.exec("BEGIN IMMEDIATE; DELETE FROM state");
     commitCall();
-    expect(one("SELECT count(*) FROM state")).toBe(2);
+    expect(one("SELECT count(*) FROM state")).toBe(before);
     expect(one("SELECT count(*) FROM records")).toBe(2);
   });
 });

@@ -6,6 +6,7 @@ import type { IndexEntry } from "./index-entry.ts";
 import { Indexer } from "./indexer.ts";
 import { Query } from "./query.ts";
 import { applyRetentionChange, isRetentionChange, type RetentionChange } from "./retention/retention-changes.ts";
+import { Seal, type SealedFacts } from "./seal.ts";
 import { LogTree } from "./tree/log-tree.ts";
 import { VaultWriter } from "./vault/vault-writer.ts";
 import { type BatchSink, readBatch } from "./wire.ts";
@@ -26,7 +27,10 @@ export class Writer {
   readonly #commit: StatementSync;
   readonly #insertRecord: StatementSync;
   readonly #setIntake: StatementSync;
+  readonly #setSerial: StatementSync;
+  readonly #countSync: StatementSync;
   readonly #vault: VaultWriter;
+  readonly #seal: Seal;
   readonly #indexer: Indexer;
   readonly #checkpoints: Checkpoints;
   readonly #sink: BatchSink;
@@ -34,22 +38,31 @@ export class Writer {
   /** The newest batch of the intake that is in the database, and the newest that the disk is known to have there. */
   #intake: number;
   #synced: number;
+  #serial: number;
 
-  /** @throws Error with code HOOPISH_VAULT_KEY when the vault's key is another */
+  /** @throws Error with code HOOPISH_VAULT_KEY when the vault's key is another, HOOPISH_LOG when the log was changed */
   constructor(db: DatabaseSync, vaultKey: Uint8Array, checkpoints: Checkpoints) {
     this.#db = db;
+    const query = new Query(db);
     this.#begin = db.prepare("BEGIN IMMEDIATE");
     this.#commit = db.prepare("COMMIT");
     this.#insertRecord = db.prepare("INSERT INTO records (idx, leaf) VALUES (?, ?)");
     this.#setIntake = db.prepare("UPDATE state SET value = ? WHERE name = 'intake'");
-    this.tree = new LogTree(new Query(db), db.prepare("INSERT INTO subtrees (level, idx, hash) VALUES (?, ?, ?)"));
+    this.#setSerial = db.prepare("UPDATE state SET value = ? WHERE name = 'serial'");
+    this.#countSync = db.prepare("UPDATE state SET value = value + 1 WHERE name = 'syncs'");
+    this.tree = new LogTree(query, db.prepare("INSERT INTO subtrees (level, idx, hash) VALUES (?, ?, ?)"));
     this.#vault = new VaultWriter(db, vaultKey);
     this.#vault.keys.check();
+    const state = (name: string): number =>
+      query.get<{ value: number }>("SELECT value FROM state WHERE name = ?", name)?.value as number;
+    this.#intake = state("intake");
+    // Whoever wrote it may have been killed before the disk had it.
+    this.#synced = 0;
+    this.#serial = state("serial");
+    this.#seal = new Seal(query, db.prepare("UPDATE state SET value = ? WHERE name = 'seal'"), vaultKey);
+    this.#load();
     this.#indexer = new Indexer(db);
     this.#checkpoints = checkpoints;
-    const state = db.prepare("SELECT value FROM state WHERE name = 'intake'").get() as { value: number };
-    this.#intake = state.value;
-    this.#synced = state.value;
     this.#sink = {
       record: (index, leaf, entry) => {
         if (index !== this.tree.size) throw new Error(`record ${index} does not follow the log`);
@@ -59,6 +72,7 @@ export class Writer {
       },
       row: (facts, bytes, salt) => this.#vault.add(facts, bytes, salt),
       changes: (changes) => {
+        this.#seal.changed();
         for (const change of changes as (AgentChange | RetentionChange)[]) {
           if (isRetentionChange(change)) applyRetentionChange(db, change);
           else applyAgentChange(db, change);
@@ -76,6 +90,11 @@ export class Writer {
     return this.#intake;
   }
 
+  /** The intake's newest segment, as far as the database was told; 0: nothing of the intake is needed. */
+  get serial(): number {
+    return this.#serial;
+  }
+
   /**
    * Writes packed batches in one transaction. `wait`: for the disk; without it, what the intake has is written only to
    * come back from there after a crash. @throws Error of SQLite; nothing of the batches is kept then
@@ -86,6 +105,7 @@ export class Writer {
       for (const { bytes } of batches) readBatch(bytes, this.#sink);
       this.#vault.finish();
       if (last !== undefined) this.#setIntake.run(last);
+      this.#seal.write({ ...this.#facts(), intake: last ?? this.#intake });
     });
     this.#intake = last ?? this.#intake;
     if (wait) this.#synced = this.#intake;
@@ -105,10 +125,37 @@ export class Writer {
     if (this.#synced < seq) throw new Error("the database does not take what the intake holds");
   }
 
-  /** Waits until the disk has all that was applied. */
+  /**
+   * Waits until the disk has all that was applied. SQLite waits for the disk only in a transaction that changes a page: a
+   * row that is set to what it is already does not.
+   */
   sync(): void {
     if (this.#synced === this.#intake) return;
-    this.#transaction(true, () => this.#setIntake.run(this.#intake));
+    this.#transaction(true, () => this.#countSync.run());
+    this.#synced = this.#intake;
+  }
+
+  /**
+   * `seq` follows the newest batch, and was refused: if the intake holds it, it is passed over from now on. Durable when it
+   * returns. @throws Error when a batch before it is not in the database
+   */
+  giveUp(seq: number): void {
+    if (this.#intake !== seq - 1) throw new Error("the database does not take what the intake holds");
+    this.#transaction(true, () => {
+      this.#setIntake.run(seq);
+      this.#seal.write({ ...this.#facts(), intake: seq });
+    });
+    this.#intake = seq;
+    this.#synced = seq;
+  }
+
+  /** From now on the intake's segment of this number is needed for a start; 0: none is. Durable when it returns. */
+  setSerial(serial: number): void {
+    this.#transaction(true, () => {
+      this.#setSerial.run(serial);
+      this.#seal.write({ ...this.#facts(), serial });
+    });
+    this.#serial = serial;
     this.#synced = this.#intake;
   }
 
@@ -159,6 +206,15 @@ export class Writer {
     }
   }
 
+  /** Whoever changes the file while it is open is noticed here too, before the change is signed with what follows. */
+  #load(): void {
+    this.tree.load((size, root) => this.#seal.check({ size, root, intake: this.#intake, serial: this.#serial }));
+  }
+
+  #facts(): SealedFacts {
+    return { size: this.tree.size, root: this.tree.root(), intake: this.#intake, serial: this.#serial };
+  }
+
   #transaction(wait: boolean, work: () => void): void {
     this.#setDurability(wait);
     this.#begin.run();
@@ -169,7 +225,8 @@ export class Writer {
       this.#entries = [];
       if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
       this.#vault.undo();
-      this.tree.reload();
+      this.#seal.changed();
+      this.#load();
       throw error;
     }
   }

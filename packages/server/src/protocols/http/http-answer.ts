@@ -14,6 +14,7 @@ export class HttpAnswerSink implements AnswerSink {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #api: Api;
+  #drained: () => void = () => {};
 
   constructor(request: IncomingMessage, response: ServerResponse, api: Api) {
     this.#request = request;
@@ -32,7 +33,7 @@ export class HttpAnswerSink implements AnswerSink {
   }
 
   onDrain(listener: () => void): void {
-    this.#response.on("drain", listener);
+    this.#drained = listener;
   }
 
   whole(head: AnswerHead, body: Buffer | undefined): void {
@@ -52,7 +53,9 @@ export class HttpAnswerSink implements AnswerSink {
   }
 
   write(bytes: Buffer): boolean {
-    return this.#gone() || this.#response.write(bytes);
+    if (this.#gone() || this.#response.write(bytes)) return true;
+    this.#response.once("drain", this.#drained);
+    return false;
   }
 
   end(trailers: HeaderList): void {

@@ -10,6 +10,14 @@ export class HttpBody implements RequestBody {
     this.#request = request;
   }
 
+  /** Async, so that the parser, which has just told of the head, comes to the end of what it was given. */
+  async arrived(limitBytes: number): Promise<Buffer | undefined> {
+    const request = this.#request;
+    await undefined;
+    if (!request.complete || request.destroyed || request.readableLength > limitBytes) return undefined;
+    return (request.read() as Buffer | null) ?? Buffer.alloc(0);
+  }
+
   prefix(limitBytes: number): Promise<{ readonly bytes: Buffer; readonly ended: boolean }> {
     const request = this.#request;
     return new Promise((resolve, reject) => {

@@ -5,6 +5,7 @@ import { refuseUnparsed, relayCall } from "../../relay/call.ts";
 import type { AnswerHead, AnswerSink, Exchange } from "../../relay/exchange.ts";
 import { headerValue } from "../../relay/headers.ts";
 import type { RelayPorts } from "../../relay/ports.ts";
+import type { EndListener } from "../../sessions/end-listeners.ts";
 import type { Session } from "../../sessions/session.ts";
 import { HttpAnswerSink } from "./http-answer.ts";
 import { HttpBody, lowerCased } from "./http-body.ts";
@@ -50,9 +51,15 @@ export function createHttpEntry(ports: RelayPorts, report: (error: unknown) => v
 
   const run = (line: Line, work: Promise<void>): void => {
     line.busy += 1;
-    work.catch(report).finally(() => {
-      line.busy -= 1;
-    });
+    work.then(
+      () => {
+        line.busy -= 1;
+      },
+      (error: unknown) => {
+        line.busy -= 1;
+        report(error);
+      },
+    );
   };
   const serve = (request: IncomingMessage, response: ServerResponse): void => {
     const line = lines.get(request.socket);
@@ -167,6 +174,7 @@ function parseError(error: NodeJS.ErrnoException): HoopishError {
 /** What stands for a request that could not be parsed. */
 function unparsed(answer: AnswerSink): Exchange {
   const body = {
+    arrived: () => Promise.resolve(Buffer.alloc(0)),
     prefix: () => Promise.resolve({ bytes: Buffer.alloc(0), ended: true }),
     rest: () => noChunks(),
     trailers: [],
@@ -235,8 +243,9 @@ function lingerOnClose(stream: Duplex): void {
 
 /** Running calls say why themselves, as far as they still can; then the line goes. */
 function cutWithSession(stream: Duplex, session: Session): void {
-  const cut = (): void => {
-    setTimeout(() => stream.destroy(), LINGER_MS / 2).unref();
+  const cut: EndListener = {
+    place: -1,
+    sessionEnded: () => setTimeout(() => stream.destroy(), LINGER_MS / 2).unref(),
   };
   session.onEnd(cut);
   stream.once("close", () => session.offEnd(cut));

@@ -2,7 +2,9 @@ import {
   createCipheriv,
   createDecipheriv,
   createHmac,
+  createSecretKey,
   hkdfSync,
+  type KeyObject,
   randomBytes,
   randomFillSync,
   timingSafeEqual,
@@ -56,14 +58,12 @@ export function encodeHead({ serial, salt }: SegmentHead, vaultKey: Uint8Array):
 }
 
 /**
- * `empty`: nothing was ever written there. `damaged`: something was, and neither copy of it can be believed.
- * Where the copies differ, a write was torn, and the newer one is true: what the older segment held was done with.
+ * Where the two copies differ, a write was torn, and the newer one is true: what the older segment held was done with.
+ * @returns undefined when neither can be believed
  */
-export function decodeHead(block: Buffer, vaultKey: Uint8Array): SegmentHead | "empty" | "damaged" {
+export function decodeHead(block: Buffer, vaultKey: Uint8Array): SegmentHead | undefined {
   const heads = [0, SECOND_HEAD].flatMap((at) => oneHead(block.subarray(at, at + HEAD_USED), vaultKey) ?? []);
-  const newest = heads.sort((left, right) => right.serial - left.serial)[0];
-  if (newest !== undefined) return newest;
-  return block.every((byte) => byte === 0) ? "empty" : "damaged";
+  return heads.sort((left, right) => right.serial - left.serial)[0];
 }
 
 function oneHead(bytes: Buffer, vaultKey: Uint8Array): SegmentHead | undefined {
@@ -80,8 +80,9 @@ const headMac = (bytes: Uint8Array, vaultKey: Uint8Array): Buffer =>
     .update(bytes)
     .digest();
 
-export const segmentKey = (vaultKey: Uint8Array, { salt }: SegmentHead): Buffer =>
-  derived(vaultKey, salt, "hoopish intake frames");
+/** A key object: making one of the bytes for each frame costs as much as the frame's encryption. */
+export const segmentKey = (vaultKey: Uint8Array, { salt }: SegmentHead): KeyObject =>
+  createSecretKey(derived(vaultKey, salt, "hoopish intake frames"));
 
 const derived = (key: Uint8Array, salt: Uint8Array, info: string): Buffer =>
   Buffer.from(hkdfSync("sha256", key, salt, info, 32));
@@ -91,15 +92,12 @@ export const frameBytes = (length: number): number => {
   const size = FRAME_HEAD_BYTES + length + TAG_BYTES;
   return size + ((ALIGN - (size % ALIGN)) % ALIGN);
 };
-/** The longest batch that fits into a segment. */
-export const MAX_FRAME_LENGTH: number = SEGMENT_BYTES - HEAD_BYTES - frameBytes(0);
-
 /** Nonces are drawn for many frames at once. */
 const nonces = Buffer.alloc(64 * NONCE_BYTES);
 let nonceAt: number = nonces.length;
 
 /** The frame's parts, to be written one after another. A nonce is never used again, also not for a write that failed. */
-export function encodeFrame(seq: number, plain: Uint8Array, key: Buffer): Buffer[] {
+export function encodeFrame(seq: number, plain: Uint8Array, key: KeyObject): Buffer[] {
   if (nonceAt === nonces.length) {
     randomFillSync(nonces);
     nonceAt = 0;
@@ -127,7 +125,7 @@ export interface Frame {
 }
 
 /** The frame at `at`; undefined where there is no whole one that this key wrote. */
-export function decodeFrame(segment: Buffer, at: number, key: Buffer): Frame | undefined {
+export function decodeFrame(segment: Buffer, at: number, key: KeyObject): Frame | undefined {
   if (at + FRAME_HEAD_BYTES + TAG_BYTES > segment.length || segment.readUInt32LE(at) !== FRAME_MAGIC) return undefined;
   const length = segment.readUInt32LE(at + 4);
   const start = at + FRAME_HEAD_BYTES;
@@ -147,7 +145,7 @@ export function decodeFrame(segment: Buffer, at: number, key: Buffer): Frame | u
 }
 
 /** Whether a whole frame stands anywhere from `from` on: then what came before it was whole once, and is damaged now. */
-export function hasFrameAfter(segment: Buffer, from: number, key: Buffer): boolean {
+export function hasFrameAfter(segment: Buffer, from: number, key: KeyObject): boolean {
   const aligned = from + ((ALIGN - (from % ALIGN)) % ALIGN);
   for (let at = aligned; at + FRAME_HEAD_BYTES < segment.length; at += ALIGN) {
     if (segment.readUInt32LE(at) === FRAME_MAGIC && decodeFrame(segment, at, key) !== undefined) return true;

@@ -1,3 +1,4 @@
+import type { KeyObject } from "node:crypto";
 import { closeSync, constants, existsSync, fdatasync, fsyncSync, openSync, statSync, writeSync, writev } from "node:fs";
 import { dirname } from "node:path";
 import { StoreLost } from "../../../evidence/store.ts";
@@ -20,6 +21,8 @@ export interface IntakeOptions {
   readonly lastSerial: number;
   /** Resolves when every batch up to `seq` is in the database and the disk has it there: its segment may begin anew. */
   readonly settled: (seq: number) => Promise<void>;
+  /** A segment begins. Resolves when the database knows, so that a start without the segment says that it is missing. */
+  readonly begun: (serial: number) => Promise<void>;
 }
 
 /** Where the system has it, the write itself waits for the disk: one trip to the thread pool instead of two. */
@@ -36,7 +39,7 @@ export class Intake {
   readonly #options: IntakeOptions;
   readonly #segments: readonly [Segment, Segment];
   #serial: number;
-  #key!: Buffer;
+  #key!: KeyObject;
   #at = 0;
   #seq: number;
 
@@ -66,9 +69,14 @@ export class Intake {
     return this.#seq;
   }
 
+  /** Of the newest segment. */
+  get serial(): number {
+    return this.#serial;
+  }
+
   /**
    * Resolves with its number when the batch is on stable storage.
-   * @throws StoreLost when the disk failed: whether the batch is durable cannot be known. Error of `settled`: it is not
+   * @throws StoreLost when the disk failed: whether the batch is durable cannot be known. Error of `settled` or `begun`: it is not
    */
   async append(batch: Uint8Array): Promise<number> {
     if (this.#at + frameBytes(batch.byteLength) > SEGMENT_BYTES) await this.#begin();
@@ -104,6 +112,7 @@ export class Intake {
     await this.#options.settled(next.lastSeq);
     const head = newSegmentHead(this.#serial + 1);
     await writeDurably(next.fd, [encodeHead(head, this.#options.vaultKey)], 0);
+    await this.#options.begun(head.serial);
     this.#serial = head.serial;
     this.#key = segmentKey(this.#options.vaultKey, head);
     this.#at = HEAD_BYTES;

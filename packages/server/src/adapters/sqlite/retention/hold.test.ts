@@ -1,3 +1,4 @@
+import { DatabaseSync } from "node:sqlite";
 import { type HoldView, newSessionId } from "@hoopish/protocol";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { actorNamed } from "../../../evidence/sample-records.ts";
@@ -164,6 +165,21 @@ describe("a hold", () => {
         tooLate ? "request purged,delivered purged" : "request complete,delivered complete",
       ]);
     }
+  });
+
+  test.each([
+    ["taken away", "DELETE FROM holds"],
+    ["released", "UPDATE holds SET released_at = 1, released_by = 'x', released_reason = 'x'"],
+    ["narrowed", `UPDATE holds SET filters = '{"user":"nobody"}'`],
+  ])("that is %s with the sqlite shell is missed at the next start, before anything can be purged", async (_, sql) => {
+    await world.call();
+    await place({ user: "eve@bank.example" });
+    await world.store.close();
+    const db = new DatabaseSync(world.path);
+    db.exec(sql);
+    db.close();
+    await expect(world.open()).rejects.toMatchObject({ message: expect.stringContaining("holds are not as") });
+    await world.forget();
   });
 
   test("is released once; one that is not there cannot be", async () => {

@@ -126,7 +126,7 @@ test.each([
   const [, at, after, then] = row;
   expect(await purgeAndDie(at, after)).toBe("SIGKILL");
   await world.open();
-  expect(world.store.recovered).toEqual({ calls: 0, sessions: 0 });
+  expect(world.store.recovered).toMatchObject({ calls: 0, sessions: 0 });
   expect(await world.purges()).toHaveLength(then === "gone" ? 1 : 0);
   if (at === "purger.reseal" && after > 0) expect(world.rows("SELECT * FROM resealed")).not.toEqual([]);
   await checkHeld();

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -31,6 +31,13 @@ export class RetentionWorld {
     const now = (): number => this.nowMs;
     this.store = await openSqliteStore({ path: this.path, keys: TEST_KEYS, replica: "gw-1", clock: now });
     this.retention = new Retention({ store: this.store.retention, payloadsMs: PAYLOADS_MS, now });
+  }
+
+  /** What is there cannot be opened any more: an empty one takes its place. */
+  async forget(): Promise<void> {
+    rmSync(this.folder, { recursive: true, force: true });
+    mkdirSync(this.folder);
+    await this.open();
   }
 
   async close(): Promise<void> {

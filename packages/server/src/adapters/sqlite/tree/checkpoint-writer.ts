@@ -7,6 +7,7 @@ import {
   parseVkey,
   signNote,
   treeSizeOf,
+  verifyConsistency,
 } from "@hoopish/protocol/tlog";
 import type { SignedCheckpoint } from "../../../evidence/port.ts";
 import type { LogKeys } from "../database.ts";
@@ -17,7 +18,7 @@ import type { TreeReader } from "./tree-reader.ts";
 /** While there is anything new, a checkpoint is signed this often. */
 export const SIGN_EVERY_MS = 1_000;
 
-interface Row {
+export interface CheckpointRow {
   readonly size: number;
   readonly time: number;
   readonly root: Uint8Array;
@@ -30,7 +31,11 @@ export class CheckpointWriter {
   readonly #signer: NoteSigner;
   readonly #origin: string;
   readonly #clock: () => number;
+  readonly #query: Query;
+  readonly #tree: TreeReader;
   #last: SignedCheckpoint;
+  /** performance.now() of the last signature: somebody may set the clock back, and the log is signed all the same. */
+  #signedAt = Number.NEGATIVE_INFINITY;
 
   /**
    * Signs the empty log, if nothing was signed yet.
@@ -41,13 +46,16 @@ export class CheckpointWriter {
     this.#origin = keys.origin;
     this.#signer = ed25519Signer(keys.origin, parseLogKey(keys.privateKey));
     this.#clock = clock;
-    const row = query.get<Row>("SELECT size, time, root, note FROM checkpoints ORDER BY size DESC LIMIT 1");
+    this.#query = query;
+    this.#tree = tree;
+    const row = query.get<CheckpointRow>("SELECT size, time, root, note FROM checkpoints ORDER BY size DESC LIMIT 1");
     if (row === undefined) {
       this.#last = this.#signed(0, tree.root(0));
       return;
     }
     this.#last = fromRow(row);
     this.#check(tree);
+    tree.checkKept(tree.size());
   }
 
   get last(): SignedCheckpoint {
@@ -57,7 +65,7 @@ export class CheckpointWriter {
   /** Milliseconds until there is something to sign; undefined: nothing is new. */
   dueInMs(): number | undefined {
     if (this.#writer.tree.size === this.#last.size) return undefined;
-    return Math.max(0, Math.min(SIGN_EVERY_MS, this.#last.timeMs + SIGN_EVERY_MS - this.#clock()));
+    return Math.max(0, this.#signedAt + SIGN_EVERY_MS - performance.now());
   }
 
   /** Signs all that is in the database; gives back what was signed last where nothing is new. */
@@ -65,6 +73,23 @@ export class CheckpointWriter {
     const { tree } = this.#writer;
     if (tree.size > this.#last.size) this.#last = this.#signed(tree.size, tree.root());
     return this.#last;
+  }
+
+  /** Exactly the first `size` records: what was signed of them, or a signature now. */
+  signAt(size: number): SignedCheckpoint {
+    if (size > this.#writer.tree.size) throw new Error(`the log has ${this.#writer.tree.size} records, not ${size}`);
+    const row = this.#query.get<CheckpointRow>("SELECT size, time, root, note FROM checkpoints WHERE size = ?", size);
+    if (row !== undefined) return fromRow(row);
+    return size === this.#writer.tree.size ? this.sign() : this.#signed(size, this.#earlierRoot(size));
+  }
+
+  /** Made from records, which may have been changed since they came in. @throws Error with code HOOPISH_LOG then */
+  #earlierRoot(size: number): Buffer {
+    const { tree } = this.#writer;
+    const root = this.#tree.root(size);
+    if (size === 0) return root;
+    if (verifyConsistency(size, tree.size, root, tree.root(), this.#tree.consistency(size, tree.size))) return root;
+    throw refused(`its first ${size} records are not those that came in`);
   }
 
   #signed(size: number, root: Buffer): SignedCheckpoint {
@@ -75,6 +100,7 @@ export class CheckpointWriter {
         .prepare("INSERT INTO checkpoints (size, time, root, note) VALUES (?, ?, ?, ?)")
         .run(size, checkpoint.timeMs, root, checkpoint.note),
     );
+    this.#signedAt = performance.now();
     return checkpoint;
   }
 
@@ -96,7 +122,7 @@ export class CheckpointWriter {
   }
 }
 
-export const fromRow = ({ size, time, root, note }: Row): SignedCheckpoint => ({
+export const fromRow = ({ size, time, root, note }: CheckpointRow): SignedCheckpoint => ({
   size,
   timeMs: time,
   root: Buffer.from(root),

@@ -1,10 +1,7 @@
 import type { StatementSync } from "node:sqlite";
 import { Frontier, leafHash } from "@hoopish/protocol/tlog";
 import type { Query } from "../query.ts";
-import { STEP, TreeReader } from "./tree-reader.ts";
-
-/** Leaves under one node that is kept. */
-const WIDTH: number = 2 ** STEP;
+import { STEP, TreeReader, WIDTH } from "./tree-reader.ts";
 
 /**
  * The tree over the log as it grows, in the writer's transactions: keeps the root of each 256 leaves, of each 256 of
@@ -14,13 +11,13 @@ const WIDTH: number = 2 ** STEP;
 export class LogTree {
   readonly #query: Query;
   readonly #insert: StatementSync;
-  readonly #tiers: Frontier[] = [];
-  #size = 0;
+  #tiers: Frontier[] = [];
+  #size = Number.NaN;
 
+  /** It has to be loaded first. */
   constructor(query: Query, insert: StatementSync) {
     this.#query = query;
     this.#insert = insert;
-    this.reload();
   }
 
   get size(): number {
@@ -34,21 +31,32 @@ export class LogTree {
   }
 
   root(): Buffer {
-    const hashes = this.#tiers.toReversed().flatMap((tier) => tier.hashes());
-    return new Frontier(this.#size, hashes).root();
+    return this.#root(this.#size);
   }
 
-  /** From the database: at the start, and after a rollback. */
-  reload(): void {
+  /**
+   * From the database: at the start, and after a rollback. `check` looks at what was read.
+   * @throws Error of SQLite or `check`, or with code HOOPISH_LOG; the tree has no size then, and no record follows it
+   */
+  load(check: (size: number, root: Buffer) => void): void {
+    this.#size = Number.NaN;
     const reader = new TreeReader(this.#query);
-    this.#size = reader.size();
-    this.#tiers.length = 0;
+    const size = reader.size();
+    const tiers: Frontier[] = [];
     // Digits of the size to the base WIDTH: how many hashes stand in each tier, behind those that went up.
-    for (let level = 0, full = this.#size; full > 0; level++, full = Math.floor(full / WIDTH)) {
+    for (let level = 0, full = size; full > 0; level++, full = Math.floor(full / WIDTH)) {
       const tier = new Frontier();
       for (const hash of reader.hashes(level * STEP, full - (full % WIDTH), full % WIDTH)) tier.push(hash);
-      this.#tiers.push(tier);
+      tiers.push(tier);
     }
+    this.#tiers = tiers;
+    check(size, this.#root(size));
+    this.#size = size;
+  }
+
+  #root(size: number): Buffer {
+    const hashes = this.#tiers.toReversed().flatMap((tier) => tier.hashes());
+    return new Frontier(size, hashes).root();
   }
 
   #add(level: number, hash: Buffer): void {

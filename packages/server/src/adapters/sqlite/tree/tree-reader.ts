@@ -3,6 +3,8 @@ import type { Query } from "../query.ts";
 
 /** Every STEP-th level of the tree is kept, from STEP on. */
 export const STEP = 8;
+/** Nodes of one kept level, or leaves, under one of the next. */
+export const WIDTH: number = 2 ** STEP;
 
 /** The tree's nodes, from what is kept and from the leaves. */
 export class TreeReader {
@@ -68,10 +70,34 @@ export class TreeReader {
               first + count,
             )
             .map(({ hash }) => Buffer.from(hash));
-    if (rows.length !== count) throw new Error(`the log's tree has a hole at level ${level}, ${first}`);
+    if (rows.length !== count) throw broken(`the log's tree has a hole at level ${level}, ${first}`);
     return rows;
   }
+
+  /**
+   * Whether the kept nodes of the first `size` leaves are all there, nothing else is, and each is made of those below it.
+   * The lowest are made of leaves, which are many, and are not read for this.
+   * @throws Error with code HOOPISH_LOG
+   */
+  checkKept(size: number): void {
+    let kept = 0;
+    for (let level = STEP, below = size; below >= WIDTH; level += STEP) {
+      const count = Math.floor(below / WIDTH);
+      for (let index = 0; level > STEP && index < count; index++) {
+        const [node] = this.hashes(level, index, 1);
+        if (!joined(this.hashes(level - STEP, index * WIDTH, WIDTH)).equals(node as Buffer)) {
+          throw broken(`a node of the log's tree was changed at or below level ${level}, ${index}`);
+        }
+      }
+      kept += count;
+      below = count;
+    }
+    const found = this.#query.get<{ count: number }>("SELECT count(*) AS count FROM subtrees")?.count;
+    if (found !== kept) throw broken(`${found} nodes of the log's tree are kept, not ${kept}`);
+  }
 }
+
+const broken = (what: string): Error => Object.assign(new Error(what), { code: "HOOPISH_LOG" });
 
 /** The root over a power of two of hashes. */
 function joined(hashes: readonly Buffer[]): Buffer {

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomFillSync } from "node:crypto";
+import { createCipheriv, createDecipheriv, type KeyObject, randomFillSync } from "node:crypto";
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import type { PieceFacts } from "../wire.ts";
 
@@ -81,7 +81,7 @@ export interface BlockPlace {
   readonly key: number;
 }
 
-export function sealBlock(plain: Buffer, place: BlockPlace, key: Uint8Array): Buffer {
+export function sealBlock(plain: Buffer, place: BlockPlace, key: KeyObject): Buffer {
   const compressed = plain.length < COMPRESS_FROM_BYTES ? plain : zstdCompressSync(plain, LEVEL);
   const smaller = compressed.length < plain.length;
   const text = smaller ? compressed : plain;
@@ -99,7 +99,7 @@ export function sealBlock(plain: Buffer, place: BlockPlace, key: Uint8Array): Bu
 }
 
 /** @throws Error when the block is not what was written, not in its place, or of another key */
-export function openBlock(sealed: Uint8Array, place: BlockPlace, key: Uint8Array): Buffer {
+export function openBlock(sealed: Uint8Array, place: BlockPlace, key: KeyObject): Buffer {
   const block = Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength);
   if (block.length < HEAD_BYTES + NONCE_BYTES + TAG_BYTES) throw damaged(place);
   const nonce = block.subarray(HEAD_BYTES, HEAD_BYTES + NONCE_BYTES);

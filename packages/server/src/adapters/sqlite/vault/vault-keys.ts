@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject, randomBytes } from "node:crypto";
 import type { Query } from "../query.ts";
 
 /**
@@ -12,7 +12,7 @@ const TAG_BYTES = 16;
 export interface VaultKey {
   /** Its number in the database. */
   readonly number: number;
-  readonly bytes: Buffer;
+  readonly key: KeyObject;
 }
 
 interface KeyRow {
@@ -67,7 +67,7 @@ export class VaultKeys {
     }
     const known = this.#byNumber.get(number);
     if (known !== undefined) return known;
-    const key = { number, bytes: this.#unwrapped(row) };
+    const key = { number, key: this.#unwrapped(row) };
     this.#byNumber.set(number, key);
     return key;
   }
@@ -84,7 +84,7 @@ export class VaultKeys {
       retention,
       month,
     );
-    return row === undefined ? undefined : { number: row.key, bytes: this.#unwrapped(row) };
+    return row === undefined ? undefined : { number: row.key, key: this.#unwrapped(row) };
   }
 
   #make(retention: number, month: number): VaultKey {
@@ -100,17 +100,17 @@ export class VaultKeys {
       month,
       wrapped,
     );
-    return { number: made?.key as number, bytes };
+    return { number: made?.key as number, key: createSecretKey(bytes) };
   }
 
-  #unwrapped({ retention, month, wrapped }: KeyRow): Buffer {
+  #unwrapped({ retention, month, wrapped }: KeyRow): KeyObject {
     const bytes = Buffer.from(wrapped);
     const decipher = createDecipheriv("aes-256-gcm", this.#vaultKey, bytes.subarray(0, NONCE_BYTES));
     decipher.setAAD(label(retention, month));
     decipher.setAuthTag(bytes.subarray(bytes.length - TAG_BYTES));
     const text = decipher.update(bytes.subarray(NONCE_BYTES, bytes.length - TAG_BYTES));
     try {
-      return Buffer.concat([text, decipher.final()]);
+      return createSecretKey(Buffer.concat([text, decipher.final()]));
     } catch (cause) {
       throw Object.assign(new Error("the vault's key is not the one with which this store was written", { cause }), {
         code: "HOOPISH_VAULT_KEY",

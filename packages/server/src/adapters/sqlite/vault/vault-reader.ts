@@ -157,7 +157,7 @@ export class VaultReader {
     const key = this.keys.byNumber(row.key);
     if (key === undefined) throw purgedError();
     const calls = new Map<number, StoredPiece[]>();
-    for (const piece of decodePieces(openBlock(row.bytes, { block, key: row.key }, key.bytes))) {
+    for (const piece of decodePieces(openBlock(row.bytes, { block, key: row.key }, key.key))) {
       const pieces = calls.get(piece.callKey);
       if (pieces === undefined) calls.set(piece.callKey, [piece]);
       else pieces.push(piece);

@@ -63,7 +63,7 @@ export class VaultWriter {
   #write({ retention, month, pieces }: OpenBlock): void {
     const key = this.keys.current(retention, month);
     const { next: block } = this.#nextBlock.get() as { next: number };
-    this.#insertBlock.run(block, key.number, sealBlock(encodePieces(pieces), { block, key: key.number }, key.bytes));
+    this.#insertBlock.run(block, key.number, sealBlock(encodePieces(pieces), { block, key: key.number }, key.key));
     for (const [call, sizes] of sizesByCall(pieces)) this.#insertPieces.run(call, block, encodeSizes(sizes));
   }
 }

@@ -1,0 +1,67 @@
+import { createHash } from "node:crypto";
+import { encodeTarHeader, type FileSum, tarPadding } from "@hoopish/protocol/bundle";
+import type { Part } from "./packing.ts";
+
+/** Writes files as tar, and keeps the sums of those that the manifest lists. */
+export class ArchiveFiles {
+  readonly #mtime: number;
+  readonly #sums: Record<string, FileSum> = {};
+
+  /** @param mtime of every file, seconds since 1970 */
+  constructor(mtime: number) {
+    this.#mtime = mtime;
+  }
+
+  /** Sums of the files so far that were written with `listed`. */
+  get sums(): Readonly<Record<string, FileSum>> {
+    return this.#sums;
+  }
+
+  *small(path: string, content: string | Uint8Array, listed: "listed" | "unlisted" = "listed"): Generator<Part> {
+    const bytes = Buffer.from(content);
+    yield this.#header(path, bytes.length);
+    yield { bytes, packed: false };
+    yield padding(bytes.length);
+    if (listed === "listed") this.#sums[path] = sumOf(bytes);
+  }
+
+  /**
+   * A file that flows through.
+   * @returns its SHA-256 in hexadecimal; whether the manifest lists it is for the caller to say
+   * @throws Error when `content` has another length than was said: the archive cannot be mended then
+   */
+  async *flowing(
+    path: string,
+    length: number,
+    content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+    packed = false,
+  ): AsyncGenerator<Part, string> {
+    yield this.#header(path, length);
+    const sum = createHash("sha256");
+    let written = 0;
+    for await (const bytes of content) {
+      written += bytes.byteLength;
+      if (written > length) break;
+      sum.update(bytes);
+      yield { bytes, packed };
+    }
+    if (written !== length) throw new Error(`${path} has not the ${length} bytes that were announced`);
+    yield padding(length);
+    return sum.digest("hex");
+  }
+
+  list(path: string, sum: FileSum): void {
+    this.#sums[path] = sum;
+  }
+
+  #header(path: string, size: number): Part {
+    return { bytes: encodeTarHeader({ path, size, mtime: this.#mtime }), packed: false };
+  }
+}
+
+export const sumOf = (bytes: Uint8Array): FileSum => ({
+  bytes: bytes.byteLength,
+  sha256: createHash("sha256").update(bytes).digest("hex"),
+});
+
+const padding = (size: number): Part => ({ bytes: Buffer.alloc(tarPadding(size)), packed: false });

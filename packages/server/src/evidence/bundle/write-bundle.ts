@@ -1,0 +1,145 @@
+import { signNote } from "@hoopish/protocol";
+import {
+  anchorPath,
+  type BundleManifest,
+  CHUNK_RECORDS,
+  END_PATH,
+  encodeHistoryLine,
+  encodeLeftEdge,
+  encodeManifest,
+  encodeScope,
+  GUIDE_PATH,
+  HISTORY_PATH,
+  LEFT_EDGE_PATH,
+  MANIFEST_NOTE_PATH,
+  MANIFEST_PATH,
+  manifestText,
+  payloadPath,
+  payloadSumsPath,
+  recordsPath,
+  SCOPE_PATH,
+  START_PATH,
+  saltPath,
+  sumLine,
+  TAR_END,
+  viewPath,
+} from "@hoopish/protocol/bundle";
+import { ArchiveFiles, sumOf } from "./archive-files.ts";
+import { type Part, pack } from "./packing.ts";
+import type { BundleSource, BundleView, SignedRoot, StoredPayload } from "./port.ts";
+import { type RecordChunk, recordChunks, type WantedPayloads } from "./record-chunk.ts";
+import { thinnedHistory } from "./thinned-history.ts";
+import { VERIFY_GUIDE } from "./verify-guide.ts";
+
+export interface WriteBundleOptions {
+  /** Bytes that the receiver has already, from the same source: they are made again, and not given. */
+  readonly fromOffset?: number;
+  /** After each file of records. */
+  readonly onProgress?: (progress: { readonly records: number }) => void;
+}
+
+/**
+ * An evidence bundle as it is made: the same bytes for the same source, whenever and in whatever pieces it answers.
+ * Memory does not grow with the range or with a payload; a chunk of 4,096 records is held, packed.
+ * @throws what the source throws; Error when it contradicts itself. What was given until then is no bundle.
+ */
+export async function* writeBundle(source: BundleSource, options: WriteBundleOptions = {}): AsyncGenerator<Buffer> {
+  let skip = options.fromOffset ?? 0;
+  for await (const bytes of pack(archive(source, options), { seal: true })) {
+    if (skip < bytes.length) yield skip === 0 ? bytes : bytes.subarray(skip);
+    skip = Math.max(0, skip - bytes.length);
+  }
+}
+
+/** The files in the order of the format (protocol/src/bundle/layout.ts): what judges a file stands before it. */
+async function* archive(source: BundleSource, options: WriteBundleOptions): AsyncGenerator<Part> {
+  const { scope } = source;
+  const history = await thinnedHistory(source.history());
+  const files = new ArchiveFiles(timeOf(history, scope.end));
+  yield* files.small(GUIDE_PATH, VERIFY_GUIDE);
+  yield* files.small(SCOPE_PATH, encodeScope(scope));
+  if (scope.start > 0) yield* files.small(START_PATH, required(source.startNote));
+  yield* files.small(END_PATH, source.endNote);
+  yield* files.small(LEFT_EDGE_PATH, encodeLeftEdge({ size: scope.start, hashes: source.leftEdge.map(base64) }));
+  yield* files.small(HISTORY_PATH, history.map(historyLine).join(""));
+  for await (const { name, bytes } of source.anchors()) yield* files.small(anchorPath(name), bytes);
+  let chunk = 0;
+  for await (const records of recordChunks(source)) {
+    yield* writeChunk(source, files, chunk++, records);
+    options.onProgress?.({ records: Math.min(chunk * CHUNK_RECORDS, scope.end - scope.start) });
+  }
+  for (const view of source.views) yield* writeView(files, view);
+  const manifest: BundleManifest = { ...scope, files: files.sums };
+  const json = encodeManifest(manifest);
+  yield* files.small(MANIFEST_PATH, json, "unlisted");
+  const text = manifestText(scope.origin, sumOf(Buffer.from(json)).sha256);
+  yield* files.small(MANIFEST_NOTE_PATH, signNote(text, [source.signer]), "unlisted");
+  yield { bytes: TAR_END, packed: false };
+}
+
+async function* writeChunk(
+  source: BundleSource,
+  files: ArchiveFiles,
+  chunk: number,
+  { packed, wanted }: RecordChunk,
+): AsyncGenerator<Part> {
+  const bytes = packed.reduce((sum, piece) => sum + piece.length, 0);
+  const sha256 = yield* files.flowing(recordsPath(chunk), bytes, packed, true);
+  files.list(recordsPath(chunk), { bytes, sha256 });
+  const lines: string[] = [];
+  let next = 0;
+  for await (const found of source.payloads(wanted)) {
+    const payloads = wanted[next++];
+    if (payloads === undefined) break;
+    for (const payload of ofKind(found, payloads)) yield* writePayload(files, payloads, payload, lines);
+  }
+  if (next !== wanted.length) throw new Error("the vault did not answer for every call");
+  if (lines.length > 0) yield* files.small(payloadSumsPath(chunk), lines.join(""));
+}
+
+/** In the order of their names, whatever the vault's is. What a crash cut has no salt, and what was committed to has one. */
+function ofKind(found: readonly StoredPayload[], { kind }: WantedPayloads): readonly StoredPayload[] {
+  return found
+    .filter(({ salt }) => (salt === undefined) === (kind === "interrupted"))
+    .toSorted((left, right) => (left.field < right.field ? -1 : 1));
+}
+
+/** The salt stands in front, so that a verifier can commit to the payload as it streams by. */
+async function* writePayload(
+  files: ArchiveFiles,
+  { call }: WantedPayloads,
+  { field, length, salt, chunks }: StoredPayload,
+  lines: string[],
+): AsyncGenerator<Part> {
+  if (salt !== undefined) {
+    const content = `${base64(salt)}\n`;
+    const path = saltPath(call, field);
+    yield* files.small(path, content, "unlisted");
+    lines.push(sumLine(sumOf(Buffer.from(content)).sha256, path));
+  }
+  const path = payloadPath(call, field);
+  lines.push(sumLine(yield* files.flowing(path, length, chunks()), path));
+}
+
+/** tar needs the length first: a view is made once to be measured, and once to be written. */
+async function* writeView(files: ArchiveFiles, { name, content }: BundleView): AsyncGenerator<Part> {
+  let bytes = 0;
+  for await (const part of content()) bytes += part.byteLength;
+  const sha256 = yield* files.flowing(viewPath(name), bytes, content());
+  files.list(viewPath(name), { bytes, sha256 });
+}
+
+/** Of all files: when the end was signed. */
+function timeOf(history: readonly SignedRoot[], end: number): number {
+  const last = history.at(-1);
+  if (last?.size !== end) throw new Error("the history of checkpoints does not end with the range");
+  return Math.floor(Date.parse(last.time) / 1000);
+}
+
+function required(note: string | undefined): string {
+  if (note === undefined) throw new Error("a range that does not begin with the log has a checkpoint at its start");
+  return note;
+}
+
+const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
+const historyLine = ({ size, root, time }: SignedRoot): string => encodeHistoryLine({ size, root: base64(root), time });
