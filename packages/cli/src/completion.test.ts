@@ -31,6 +31,10 @@ printf '%s\\n' "\${COMPREPLY[@]}"`;
       ["hoopish", "audit", "list", "--verdict", ""],
       ["allow", "hold", "block"],
     ],
+    [
+      ["hoopish", "audit", "search", "--type", "agent.r"],
+      ["agent.refused", "agent.revoked"],
+    ],
     [["hoopish", "--json", "sessions", "k"], ["kill"]],
     [["hoopish", "completion", ""], expect.arrayContaining(["bash", "zsh", "fish"])],
     [
@@ -65,6 +69,7 @@ describe.skipIf(!present(FISH))("fish", () => {
     ["hoopish lo", ["login", "logout"]],
     ["hoopish sessions k", ["kill"]],
     ["hoopish audit list --verdict ", ["allow", "block", "hold"]],
+    ["hoopish audit search --type agent.r", ["agent.refused", "agent.revoked"]],
     ["hoopish connect --requ", ["--require-key"]],
   ])("completes %j", async (line, wanted) => {
     expect((await complete(line)).sort()).toEqual(wanted);

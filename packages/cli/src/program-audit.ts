@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { type Choose, example, gathered, positive, speed } from "./program-parts.ts";
 import { addRetention } from "./program-retention.ts";
+import { RECORD_TYPE_WORDS } from "./record-types.ts";
 
 export function addAudit(program: Command, choose: Choose): void {
   const audit = program
@@ -32,12 +33,36 @@ export function addAudit(program: Command, choose: Choose): void {
   show.action((id: string, options) =>
     choose(async (context) => (await import("./commands/audit-show.ts")).auditShow(context, id, options)),
   );
+  addSearch(audit, choose);
   addReplay(audit, choose);
   addExport(audit, choose);
   addVerify(audit, choose);
   addReceipt(audit, choose);
   addAuditPin(audit, choose);
   addRetention(audit, choose);
+}
+
+function addSearch(audit: Command, choose: Choose): void {
+  const search = audit
+    .command("search")
+    .description("search records of every type, newest first (auditors)")
+    .addOption(new Option("--type <type...>", "of these types").choices(RECORD_TYPE_WORDS))
+    .option("--user <user>", "of what one person or workload did")
+    .option("--connection <name>", "about one connection")
+    .option("--session <id>", "of one session")
+    .option("--call <id>", "of one call")
+    .option("--since <time>", "from: an age such as 24h or 7d, or RFC 3339")
+    .option("--until <time>", "up to")
+    .option("--limit <n>", "at most so many", positive)
+    .option("--cursor <cursor>", "go on where the last page ended");
+  example(
+    search,
+    "hoopish audit search --since 24h --type auth.refused",
+    "hoopish audit search --type audit.searched --type audit.exported --user audit@bank.example",
+  );
+  search.action((options) =>
+    choose(async (context) => (await import("./commands/audit-search.ts")).auditSearch(context, options)),
+  );
 }
 
 function addExport(audit: Command, choose: Choose): void {

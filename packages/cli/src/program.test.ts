@@ -1,6 +1,8 @@
+import { RECORD_TYPES } from "@hoopish/protocol";
 import type { Command } from "commander";
 import { describe, expect, it } from "vitest";
 import { buildProgram } from "./program.ts";
+import { RECORD_TYPE_WORDS } from "./record-types.ts";
 import { runCli } from "./testing/world.ts";
 
 const program = buildProgram({ writeOut: () => {}, writeErr: () => {}, columns: 100 }, undefined, () => {});
@@ -23,6 +25,7 @@ it("has the commands of this version, and no others", () => {
     "hoopish audit",
     "hoopish audit list",
     "hoopish audit show",
+    "hoopish audit search",
     "hoopish audit replay",
     "hoopish audit export",
     "hoopish audit verify",
@@ -74,6 +77,8 @@ describe("mistakes in the command line", () => {
     [["connect"], "missing required argument 'name'", "hoopish --help"],
     [["sessions", "show", "ses_1"], '"ses_1" is not a session\'s id', "ses_"],
     [["audit", "show", "../../x"], '"../../x" is not a call\'s id', "call_"],
+    [["audit", "search", "--type", "call.made"], "Allowed choices are call.decided, ", ""],
+    [["audit", "search", "--session", "x"], "not a session's id", "sessions list"],
     [["audit", "receipt"], "name a call", "hoopish-call"],
     [["audit", "receipt", "--check", "x"], "--check needs the log's key", "--key VKEY"],
     [["audit", "replay"], "names no session", "sessions list"],
@@ -120,4 +125,8 @@ describe("mistakes in the command line", () => {
     expect(code).toBe(3);
     expect(stderr).toMatch(/^Usage: hoopish audit/);
   });
+});
+
+it("knows every type of record, and no other", () => {
+  expect([...RECORD_TYPE_WORDS].sort()).toEqual([...RECORD_TYPES].sort());
 });

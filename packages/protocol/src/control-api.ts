@@ -26,6 +26,7 @@ import { MAX_PROOF_HASHES } from "./tlog/proofs.ts";
  * DELETE /api/v1/sessions/:id?reason=       SessionView   own; admins: all
  * GET  /api/v1/audit/calls?since&until&user&connection&session&verdict&limit&cursor  {calls: CallView[], next?}
  * GET  /api/v1/audit/calls/:id              CallStory
+ * GET  /api/v1/audit/records?type=a,b&user&connection&session&call&since&until&limit&cursor   RecordList: newest first   auditors
  * GET  /api/v1/audit/calls/:id/payloads/:field   the raw bytes
  * POST /api/v1/audit/calls/:id/reissues {again}   Reissued (replay.ts): own calls; auditors: all
  * GET  /api/v1/audit/sessions/:id/replay    a stream of ReplayLine (replay.ts)          auditors, admins
@@ -264,6 +265,16 @@ export const callStorySchema: z.ZodType<CallStory> = z.object({
   records: z.array(z.object({ index: count, leaf: z.string() })),
   payloads: z.array(payloadViewSchema),
   holds: z.array(holdId).exactOptional(),
+});
+
+/** Records of the log: index and exact text. */
+export interface RecordList {
+  readonly records: readonly { readonly index: number; readonly leaf: string }[];
+  readonly next?: string;
+}
+export const recordListSchema: z.ZodType<RecordList> = z.object({
+  records: z.array(z.object({ index: count, leaf: z.string() })),
+  next: z.string().exactOptional(),
 });
 
 /**

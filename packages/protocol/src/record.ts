@@ -139,6 +139,37 @@ export const retentionClassOf = (verdict: "allow" | "hold" | "block"): Retention
 
 export type RecordType = keyof RecordBodies;
 
+const TYPES: Readonly<Record<RecordType, true>> = {
+  "server.started": true,
+  "server.stopped": true,
+  "server.recovered": true,
+  "policy.loaded": true,
+  "auth.login": true,
+  "auth.refused": true,
+  "session.open": true,
+  "session.close": true,
+  "call.decided": true,
+  "call.answered": true,
+  "call.interrupted": true,
+  "agent.invited": true,
+  "agent.enrolled": true,
+  "agent.connected": true,
+  "agent.disconnected": true,
+  "agent.refused": true,
+  "agent.revoked": true,
+  "audit.searched": true,
+  "audit.exported": true,
+  "audit.replayed": true,
+  "retention.purged": true,
+  "retention.held": true,
+  "retention.released": true,
+  "key.rotated": true,
+  "log.gap": true,
+};
+/** Every type that there is. */
+export const RECORD_TYPES: readonly RecordType[] = Object.keys(TYPES) as RecordType[];
+export const isRecordType = (value: string): value is RecordType => Object.hasOwn(TYPES, value);
+
 /** What a part of the server hands to the log; the log adds v, id, time and src. */
 export type RecordDraft<T extends RecordType = RecordType> = {
   [K in T]: {

@@ -23,7 +23,7 @@ import { openSqliteStore, type SqliteStore } from "../src/adapters/sqlite/store.
 import { TEST_KEYS } from "../src/adapters/sqlite/testing/keys.ts";
 import { beginExport } from "../src/evidence/bundle/export.ts";
 import { writeBundle } from "../src/evidence/bundle/write-bundle.ts";
-import type { CallFilter, PayloadPiece } from "../src/evidence/port.ts";
+import type { CallFilter, PayloadPiece, RecordFilter } from "../src/evidence/port.ts";
 
 const HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
 const ISSUER = "https://login.bank.example";
@@ -244,15 +244,50 @@ async function bulk(pieceKiB: number, totalMiB: number, window: number): Promise
   await store.close();
 }
 
+/** Beside the calls: sessions that open and close, auditors that search, and here and there a call that ends long after. */
+class Others {
+  readonly #store: SqliteStore;
+  readonly #open: { readonly caller: Caller; readonly call: CallId }[] = [];
+
+  constructor(store: SqliteStore) {
+    this.#store = store;
+  }
+
+  async sessions(who: readonly Caller[]): Promise<void> {
+    const facts = { rule: "scientists", host: "laptop-7", client: "hoopish/0.1.0" };
+    await this.#store.log.append(
+      who.map(({ actor, session, connection }) => ({ type: "session.open", actor, session, connection, ...facts })),
+    );
+  }
+
+  async beside(call: number, caller: Caller): Promise<void> {
+    const { actor } = caller;
+    if (call % 50 === 0) {
+      await this.#store.log.append([{ type: "audit.searched", actor, query: { since: "24h" }, results: 50 }]);
+    }
+    if (call % 997 === 0) {
+      const late = newCallId();
+      await this.#store.log.append([decided(caller, late, "allow")]);
+      this.#open.push({ caller, call: late });
+      const ended = this.#open.length > 20 ? this.#open.shift() : undefined;
+      if (ended !== undefined) await this.#store.log.append([answered(ended.caller, ended.call)]);
+    }
+  }
+}
+
 async function list(total: number): Promise<void> {
   const store = await open("list");
   const who = callers(2_000);
+  const others = new Others(store);
   const start = performance.now();
+  await others.sessions(who);
   for (let done = 0; done < total; done += 500) {
     await Promise.all(
-      Array.from({ length: 500 }, (_, i) =>
-        oneCall(store, who[(done * 7 + i * 13) % who.length] as Caller, (done + i) % 50_000 === 0 ? "block" : "allow"),
-      ),
+      Array.from({ length: 500 }, async (_, i) => {
+        const caller = who[(done * 7 + i * 13) % who.length] as Caller;
+        await oneCall(store, caller, (done + i) % 50_000 === 0 ? "block" : "allow");
+        await others.beside(done + i, caller);
+      }),
     );
   }
   const nowMs = Date.now();
@@ -260,6 +295,13 @@ async function list(total: number): Promise<void> {
     `list      ${total} calls written in ${((performance.now() - start) / 1000).toFixed(0)} s, ` +
       `file ${(statSync(join(folder, "list.db")).size / 1048576).toFixed(0)} MiB, RSS ${rss()}`,
   );
+  const middle = nowMs - (performance.now() - start) / 2;
+  await lists(store, who, middle);
+  await searches(store, who, middle);
+  await store.close();
+}
+
+async function lists(store: SqliteStore, who: readonly Caller[], middle: number): Promise<void> {
   const none = {
     sinceMs: undefined,
     untilMs: undefined,
@@ -268,7 +310,6 @@ async function list(total: number): Promise<void> {
     session: undefined,
     verdict: undefined,
   };
-  const middle = nowMs - (performance.now() - start) / 2;
   const filters: Readonly<Record<string, Partial<CallFilter>>> = {
     everything: {},
     user: { user: "user17@bank.example" },
@@ -286,22 +327,77 @@ async function list(total: number): Promise<void> {
     "one second in the middle": { sinceMs: middle, untilMs: middle + 1000, connection: "model-4" },
   };
   for (const [name, filter] of Object.entries(filters)) {
-    const times: number[] = [];
-    let cursor: string | undefined;
-    let found = 0;
-    for (let i = 0; i < 40; i++) {
-      const begin = performance.now();
-      const page = await store.reader.calls({ ...none, ...filter }, 50, cursor);
-      times.push(performance.now() - begin);
-      cursor = page.next;
-      found += page.items.length;
-    }
-    times.sort((a, b) => a - b);
-    out(
-      `list      ${name}: p50 ${at(times, 0.5).toFixed(1)} p95 ${at(times, 0.95).toFixed(1)} max ${at(times, 1).toFixed(1)} ms (${found} calls)`,
-    );
+    await pages("list", name, (cursor) => store.reader.calls({ ...none, ...filter }, 50, cursor));
   }
-  await store.close();
+}
+
+async function searches(store: SqliteStore, who: readonly Caller[], middle: number): Promise<void> {
+  const none = {
+    types: undefined,
+    user: undefined,
+    connection: undefined,
+    session: undefined,
+    call: undefined,
+    sinceMs: undefined,
+    untilMs: undefined,
+  };
+  const user = "user17@bank.example";
+  const filters: Readonly<Record<string, Partial<RecordFilter>>> = {
+    everything: {},
+    "decided calls": { types: ["call.decided"] },
+    "ended calls": { types: ["call.answered"] },
+    "ended calls of a user": { types: ["call.answered"], user },
+    "ended calls of a connection": { types: ["call.answered"], connection: "model-3" },
+    "audit.searched": { types: ["audit.searched"] },
+    "audit.searched of a user": { types: ["audit.searched"], user: "user50@bank.example" },
+    "sessions and searches": { types: ["session.open", "session.close", "audit.searched"] },
+    "a type that nothing has": { types: ["retention.purged"] },
+    "all of a user": { user },
+    "all of a connection": { connection: "model-3" },
+    "all of a session": { session: (who[17] as Caller).session },
+    "before the middle": { untilMs: middle },
+    "ended calls before the middle": { untilMs: middle, types: ["call.answered"] },
+    "all of a user before the middle": { untilMs: middle, user },
+    "one second in the middle": { sinceMs: middle, untilMs: middle + 1000, user },
+  };
+  for (const [name, filter] of Object.entries(filters)) {
+    await pages("search", name, (cursor) => store.reader.search({ ...none, ...filter }, 50, cursor));
+  }
+  const { items } = await store.reader.calls(
+    { ...none, user, verdict: undefined, sinceMs: undefined, untilMs: middle },
+    50,
+    undefined,
+  );
+  let next = 0;
+  await pages("search", "one call", () => {
+    const call = items[next++ % items.length]?.id;
+    return store.reader.search({ ...none, call }, 50, undefined);
+  });
+}
+
+/** 40 pages one after another, from the newest on. */
+async function pages(
+  what: string,
+  name: string,
+  ask: (
+    cursor: string | undefined,
+  ) => Promise<{ readonly items: readonly unknown[]; readonly next: string | undefined }>,
+): Promise<void> {
+  const times: number[] = [];
+  let cursor: string | undefined;
+  let found = 0;
+  for (let i = 0; i < 40; i++) {
+    const begin = performance.now();
+    const page = await ask(cursor);
+    times.push(performance.now() - begin);
+    cursor = page.next;
+    found += page.items.length;
+  }
+  times.sort((a, b) => a - b);
+  out(
+    `${what.padEnd(9)} ${name}: p50 ${at(times, 0.5).toFixed(1)} p95 ${at(times, 0.95).toFixed(1)} ` +
+      `max ${at(times, 1).toFixed(1)} ms (${found})`,
+  );
 }
 
 /** A bundle of everything, with and without payloads, and its verification. */

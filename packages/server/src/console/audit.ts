@@ -121,7 +121,7 @@ const purged = (records: readonly number[]): HoopishError =>
 
 const ownOnly = (caller: Caller): { user?: string } => (seesAll(caller) ? {} : { user: caller.principal.user });
 
-function callFilter(query: Record<string, string>, nowMs: number): CallFilter {
+export function callFilter(query: Record<string, string>, nowMs: number): CallFilter {
   const { since, until, user, connection, session, verdict } = query;
   if (session !== undefined && !isSessionId(session))
     throw new HoopishError("bad_request", "session is not a session id");
@@ -138,7 +138,7 @@ function callFilter(query: Record<string, string>, nowMs: number): CallFilter {
   };
 }
 
-/** A look at the log is a record before anything is told of it. */
+/** Who read the log, and for what. */
 export async function searched(
   caller: Caller,
   query: Record<string, string>,

@@ -5,6 +5,7 @@ import type {
   NoteSigner,
   PayloadField,
   RecordDraft,
+  RecordType,
   SessionId,
   SessionView,
 } from "@hoopish/protocol";
@@ -95,6 +96,24 @@ export interface CallFilter {
   readonly verdict: "allow" | "hold" | "block" | undefined;
 }
 
+/** Each member that is given must fit. */
+export interface RecordFilter {
+  readonly types: readonly RecordType[] | undefined;
+  /** Who acted. */
+  readonly user: string | undefined;
+  readonly connection: string | undefined;
+  readonly session: SessionId | undefined;
+  readonly call: CallId | undefined;
+  readonly sinceMs: number | undefined;
+  readonly untilMs: number | undefined;
+}
+
+export interface FoundRecord {
+  readonly index: number;
+  /** The record's exact text. */
+  readonly leaf: string;
+}
+
 export interface Page<T> {
   readonly items: readonly T[];
   readonly next: string | undefined;
@@ -136,6 +155,8 @@ export interface EvidenceReader {
   /** Newest first. `cursor` is a page's `next`. */
   calls(filter: CallFilter, limit: number, cursor: string | undefined): Promise<Page<RecordedCall>>;
   call(id: CallId): Promise<CallStory | undefined>;
+  /** Records of any type, newest first. `cursor` is a page's `next`. */
+  search(filter: RecordFilter, limit: number, cursor: string | undefined): Promise<Page<FoundRecord>>;
   /** @throws HoopishError purged, in the middle too: then what came before it is not the whole */
   payload(id: CallId, field: PayloadField): AsyncIterable<Uint8Array>;
   /** A payload as it flowed: its bytes, and when each part of them was taken. @throws as `payload` */

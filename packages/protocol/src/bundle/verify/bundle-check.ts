@@ -1,28 +1,14 @@
-import { EMPTY_ROOT } from "../../tlog/merkle.ts";
 import { BundleError } from "../bundle-error.ts";
-import {
-  type BundleFile,
-  type BundlePath,
-  END_PATH,
-  HISTORY_PATH,
-  LEFT_EDGE_PATH,
-  MAX_NAMED_FILES,
-  START_PATH,
-} from "../layout.ts";
-import {
-  type BundleScope,
-  decodeHistory,
-  decodeLeftEdge,
-  decodeScope,
-  type FileSum,
-  type LeftEdge,
-} from "../manifest.ts";
+import { type BundleFile, type BundlePath, END_PATH, MAX_NAMED_FILES, START_PATH } from "../layout.ts";
+import { type BundleScope, decodeScope, type FileSum } from "../manifest.ts";
 import type { PayloadWord, Report, Unchecked } from "../report.ts";
+import { CheckpointsCheck } from "./checkpoints-check.ts";
 import { ChunkCheck } from "./chunk-check.ts";
 import { exportDifference } from "./export-check.ts";
 import type { FileContent } from "./file-content.ts";
 import { Findings } from "./findings.ts";
-import { Keyring, type TrustedCheckpoint } from "./keyring.ts";
+import { readJson } from "./json-file.ts";
+import { Keyring } from "./keyring.ts";
 import { ManifestCheck } from "./manifest-check.ts";
 import type { VerifyOptions } from "./options.ts";
 import { OutsideCheckpoints } from "./outside.ts";
@@ -51,6 +37,7 @@ const REQUIRED: readonly BundleFile[] = [
 /** What is known only once the scope has been read. */
 interface Ranged {
   readonly scope: BundleScope;
+  readonly checkpoints: CheckpointsCheck;
   readonly records: RecordCheck;
   readonly chunks: ChunkCheck;
 }
@@ -66,9 +53,6 @@ export class BundleCheck {
   readonly #outside: OutsideCheckpoints;
   readonly #seen = new Set<BundleFile>();
   #ranged: Ranged | undefined;
-  #start: TrustedCheckpoint | undefined;
-  #end: TrustedCheckpoint | undefined;
-  #edge: LeftEdge | undefined;
   #mtime: number | undefined;
   #named = 0;
 
@@ -104,21 +88,18 @@ export class BundleCheck {
       case "scope":
         return this.#begin(readJson(decodeScope, await content.whole(SMALL_BYTES)));
       case "start":
-        this.#start = this.#checkpoint(await content.whole(NOTE_BYTES), this.#range.scope.start);
-        return;
+        return this.#range.checkpoints.start(await content.whole(NOTE_BYTES));
       case "end":
-        this.#end = this.#checkpoint(await content.whole(NOTE_BYTES), this.#range.scope.end);
-        return;
+        return this.#range.checkpoints.end(await content.whole(NOTE_BYTES));
       case "left-edge":
-        this.#edge = readJson(decodeLeftEdge, await content.whole(SMALL_BYTES));
-        return;
+        return this.#range.checkpoints.leftEdge(await content.whole(SMALL_BYTES));
       case "history":
-        return this.#history(await content.whole(HISTORY_BYTES));
+        return this.#range.checkpoints.history(await content.whole(HISTORY_BYTES), this.#mtime);
       case "anchor":
         this.#countNamed();
         return this.#anchor(file.name, await content.whole(NOTE_BYTES));
       case "records":
-        if (!this.#seen.has("records")) this.#beginTree();
+        if (!this.#seen.has("records")) this.#range.checkpoints.beginTree();
         await this.#range.chunks.records(file.chunk, content);
         this.#options.onProgress?.({ records: this.#range.records.index - this.#range.scope.start });
         return;
@@ -154,33 +135,9 @@ export class BundleCheck {
     if (scope.start > scope.end) throw new BundleError("file_malformed", "its range ends before it starts");
     const records = new RecordCheck(scope, this.#findings, this.#tree, this.#payloads);
     const chunks = new ChunkCheck(records, this.#payloads, this.#findings);
-    this.#ranged = { scope, records, chunks };
+    const checkpoints = new CheckpointsCheck(scope, this.#keys, this.#findings, this.#tree);
+    this.#ranged = { scope, checkpoints, records, chunks };
     this.#outside.begin(scope);
-  }
-
-  /** Start and end: signed by the log, of this log, of the size that the scope says. */
-  #checkpoint(note: Buffer, size: number): TrustedCheckpoint {
-    const checkpoint = this.#keys.checkpoint(note);
-    if (checkpoint.origin !== this.#range.scope.origin) throw new BundleError("origin_differs", "of another log");
-    if (checkpoint.size !== size) {
-      throw new BundleError("checkpoint_differs", `of ${checkpoint.size} records; the scope says ${size}`);
-    }
-    return checkpoint;
-  }
-
-  #history(bytes: Buffer): void {
-    const lines = readJson(decodeHistory, bytes);
-    const { start, end } = this.#range.scope;
-    for (const { size, root } of lines) {
-      if (size < start || size > end) throw new BundleError("file_malformed", "a checkpoint outside of the range");
-      const landmark = { size, root: Buffer.from(root, "base64"), by: "log", source: HISTORY_PATH } as const;
-      this.#tree.expect({ ...landmark, code: "root_differs" });
-    }
-    const last = lines.at(-1);
-    if (last?.size !== end) throw new BundleError("file_malformed", "it does not end with the range");
-    if (this.#mtime !== Math.floor(Date.parse(last.time) / 1000)) {
-      throw new BundleError("archive_malformed", "the archive's time is not that of the last checkpoint");
-    }
   }
 
   #countNamed(): void {
@@ -192,24 +149,6 @@ export class BundleCheck {
     if (name.endsWith(".note")) this.#outside.note(this.#range.scope, name, bytes);
     else if (name.endsWith(".tsr")) this.#outside.timestamp(name, bytes);
     else this.#outside.other(name);
-  }
-
-  /** Before the first record: the left edge must fold to the root of the start; the records then lead to that of the end. */
-  #beginTree(): void {
-    const { start, end } = this.#range.scope;
-    const end_ = this.#end;
-    if (end_ !== undefined) {
-      this.#tree.expect({ size: end, root: end_.root, by: "log", code: "root_differs", source: END_PATH });
-    }
-    const root = start === 0 ? EMPTY_ROOT : this.#start?.root;
-    const edge = this.#edge;
-    if (root === undefined || edge === undefined) {
-      this.#tree.lose();
-    } else if (edge.size !== start || !this.#tree.begin(edge, root)) {
-      const message = `it does not fold to the root of the ${start} records before the range`;
-      this.#findings.add("left_edge_differs", message, { file: LEFT_EDGE_PATH });
-      this.#tree.lose();
-    }
   }
 
   /** @returns the report of a bundle that could not be read to its end */
@@ -238,6 +177,10 @@ export class BundleCheck {
     if (records.index < scope.end) {
       const message = `the records end at ${records.index}; the checkpoint at the end is of ${scope.end}`;
       this.#findings.add("records_missing", message, { from: records.index, to: scope.end });
+    }
+    // Whatever way leads here: without the root of the end nothing is verified.
+    if (this.#findings.verdict !== "tampered" && !this.#tree.confirms(END_PATH)) {
+      this.#findings.add("root_differs", "the records were not led to the root of the end", { file: END_PATH });
     }
     const difference = exportDifference(scope, records.lastExport);
     if (difference !== undefined) {
@@ -303,11 +246,3 @@ export class BundleCheck {
 
 /** The archive itself is broken: what comes next may be anything. */
 const isOfArchive = (error: BundleError): boolean => error.code.startsWith("archive_");
-
-function readJson<T>(decode: (bytes: Buffer) => T, bytes: Buffer): T {
-  try {
-    return decode(bytes);
-  } catch (cause) {
-    throw new BundleError("file_malformed", "it is not written as this file is", { cause });
-  }
-}

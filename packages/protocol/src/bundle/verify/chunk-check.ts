@@ -62,7 +62,7 @@ export class ChunkCheck {
       return;
     }
     const judge = this.#payloads.payload(file, content.path);
-    for await (const part of content) judge.update(part);
+    for (let part = await content.part(); part !== undefined; part = await content.part()) judge.update(part);
     judge.end();
   }
 

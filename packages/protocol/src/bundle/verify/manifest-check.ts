@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { canonicalize, type Json } from "../../canonical.ts";
-import { BundleError } from "../bundle-error.ts";
 import { MANIFEST_PATH } from "../layout.ts";
 import { type BundleScope, decodeManifest, type FileSum, manifestText, scopeOf } from "../manifest.ts";
 import type { Findings } from "./findings.ts";
+import { readJson } from "./json-file.ts";
 import type { Keyring } from "./keyring.ts";
 
 /** What the files were when they streamed by, and at the end what the signed manifest says that they are. */
@@ -24,7 +24,7 @@ export class ManifestCheck {
   /** @throws BundleError file_malformed */
   manifest(bytes: Buffer, scope: BundleScope): void {
     this.#sha256 = createHash("sha256").update(bytes).digest("hex");
-    const manifest = decoded(bytes);
+    const manifest = readJson(decodeManifest, bytes);
     if (canonicalize(scopeOf(manifest) as unknown as Json) !== canonicalize(scope as unknown as Json)) {
       this.#differs("the manifest and scope.json differ in what this bundle is", MANIFEST_PATH);
     }
@@ -48,13 +48,5 @@ export class ManifestCheck {
 
   #differs(message: string, file: string): void {
     this.#findings.add("manifest_differs", message, { file });
-  }
-}
-
-function decoded(bytes: Buffer): ReturnType<typeof decodeManifest> {
-  try {
-    return decodeManifest(bytes);
-  } catch (cause) {
-    throw new BundleError("file_malformed", "it is no manifest", { cause });
   }
 }

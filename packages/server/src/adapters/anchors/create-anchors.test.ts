@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import { loadConfig } from "../../config/load.ts";
-import { CA_PEM, changed, WITNESS_VKEY } from "../../config/testing/sample.ts";
+import { CA_PEM, changed, LOG_KEY, VAULT_KEY, WITNESS_VKEY } from "../../config/testing/sample.ts";
 import { SampleLog } from "../../evidence/anchors/testing/sample-log.ts";
 import { createAnchors } from "./create-anchors.ts";
 
@@ -23,6 +23,8 @@ it("makes the anchors of a configuration, in its order", async () => {
   );
   writeFileSync(join(folder, "server.yaml"), text);
   writeFileSync(join(folder, "ca.pem"), CA_PEM);
+  writeFileSync(join(folder, "log.key"), LOG_KEY);
+  writeFileSync(join(folder, "vault.key"), VAULT_KEY);
   const config = loadConfig(join(folder, "server.yaml"), { env: {}, readFile: (path) => readFileSync(path) });
   const log = new SampleLog(3);
   const anchors = createAnchors(config, { consistency: log.consistency, now: Date.now });

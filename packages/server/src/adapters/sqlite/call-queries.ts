@@ -1,12 +1,12 @@
 import type { CallId, CallStory, HoldId, SessionId, SessionView } from "@hoopish/protocol";
 import type { CallFilter, Page, RecordedCall } from "../../evidence/port.ts";
 import { callView, sessionView } from "../../evidence/views/lists.ts";
-import { findCalls } from "./call-search.ts";
 import { idBytes } from "./keys.ts";
 import { payloadViews } from "./payload-states.ts";
 import type { Query } from "./query.ts";
 import { activeHolds } from "./retention/holds.ts";
 import { type HeldFacts, holdMatcher } from "./retention/month-calls.ts";
+import { findCalls } from "./search/call-search.ts";
 import type { VaultReader } from "./vault/vault-reader.ts";
 
 interface CallRow {

@@ -75,13 +75,18 @@ function* keptItems(query: Query, vault: VaultReader, of: OnePayload, start: Pay
       part.pieces.length === 1
         ? (part.pieces[0]?.bytes as Uint8Array)
         : new Uint8Array(Buffer.concat(part.pieces.map((piece) => piece.bytes)));
-    utf8 ??= part.next === undefined ? isUtf8(bytes) : payloadIsUtf8(vault, callKey, field);
-    const item = { kind: "payload", call, field, salt, length, utf8, offset: from.offset, bytes } as const;
-    // What follows may be an empty piece, which came for its salt.
-    const end = part.next === undefined || from.offset + bytes.byteLength === length;
-    if (part.next === undefined || end) return yield { item, after: { ...FIRST_PAYLOAD, field: start.field + 1 } };
-    yield { item, after: { field: start.field, from: part.next, utf8 } };
-    from = part.next;
+    // Where all is told, what follows is an empty piece that came for its salt.
+    const next = from.offset + bytes.byteLength < length ? part.next : undefined;
+    // A piece may be empty, and alone in its block: an item is empty only when the payload is.
+    if (bytes.byteLength > 0 || next === undefined) {
+      utf8 ??= part.next === undefined ? isUtf8(bytes) : payloadIsUtf8(vault, callKey, field);
+      const item = { kind: "payload", call, field, salt, length, utf8, offset: from.offset, bytes } as const;
+      const after =
+        next === undefined ? { ...FIRST_PAYLOAD, field: start.field + 1 } : { field: start.field, from: next, utf8 };
+      yield { item, after };
+    }
+    if (next === undefined) return;
+    from = next;
   }
 }
 

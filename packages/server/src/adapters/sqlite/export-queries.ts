@@ -1,7 +1,7 @@
 import type { ExportItem } from "../../evidence/port.ts";
 import { type ExportedRecord, FIRST_PAYLOAD, type PayloadsPosition, payloadItems } from "./export-payloads.ts";
 import type { Query } from "./query.ts";
-import { keySpan } from "./time-blocks.ts";
+import { keySpan } from "./search/time-blocks.ts";
 import type { VaultReader } from "./vault/vault-reader.ts";
 
 export interface ExportRange {

@@ -48,6 +48,28 @@ describe("export", () => {
     expect(parsed[1]).toMatchObject({ payload: { call, field: "request", encoding: "utf8", data: "question" } });
   });
 
+  test("a streamed body whose last piece is empty, and is stored apart, is told once", async () => {
+    const call = newCallId();
+    const whole = wholePayload(call, "delivered", Buffer.from("streamed"));
+    const { salt = Buffer.alloc(0) } = whole.piece;
+    await store.log.append([decidedDraft({ call })]);
+    // Each comes into the database with a transaction, and a block, of its own.
+    const pieces = [Buffer.alloc(0), Buffer.from("strea"), Buffer.from("med")];
+    for (const [seq, bytes] of pieces.entries()) {
+      await store.log.append([], [{ call, field: "delivered", seq, bytes }]);
+      await store.reader.call(call);
+    }
+    const last = { call, field: "delivered", seq: 3, bytes: Buffer.alloc(0), salt } as const;
+    await store.log.append([answeredDraft({ call }, [whole])], [last]);
+    const bodies = (await items(true)).filter((item) => item.kind === "payload");
+    expect(bodies.map(({ bytes }) => Buffer.from(bytes).toString())).toEqual(["strea", "med"]);
+    const chunks: Buffer[] = [];
+    for await (const chunk of exportJsonl(store.reader.export(EVER, true))) chunks.push(chunk);
+    const lines = Buffer.concat(chunks).toString().trimEnd().split("\n");
+    expect(lines.map((line) => Object.keys(JSON.parse(line) as object)[0])).toEqual(["index", "index", "payload"]);
+    expect(JSON.parse(lines[2] ?? "")).toMatchObject({ payload: { data: "streamed", bytes: 8 } });
+  });
+
   test("a body of a call that is still open is not in it", async () => {
     const call = newCallId();
     await store.log.append([decidedDraft({ call })], [{ call, field: "delivered", seq: 0, bytes: Buffer.from("a") }]);

@@ -1,8 +1,9 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { RecordDraft, StoredRecord } from "@hoopish/protocol";
-import { CLOSED, DECIDED, ENDED, type IndexEntry, indexEntry, MENTIONED, OPENED, PURGED } from "./index-entry.ts";
+import { ANSWERED, CLOSED, DECIDED, INTERRUPTED, type IndexEntry, indexEntry, OPENED, PURGED } from "./index-entry.ts";
 import { monthOf, retentionNumber } from "./keys.ts";
-import { BLOCK_RECORDS } from "./time-blocks.ts";
+import { BLOCK_RECORDS } from "./search/time-blocks.ts";
+import { Series } from "./series.ts";
 
 interface Pending {
   readonly index: number;
@@ -25,6 +26,7 @@ export class Indexer {
   readonly #insertSession: StatementSync;
   readonly #closeSession: StatementSync;
   readonly #mention: StatementSync;
+  readonly #insertEvent: StatementSync;
   readonly #insertBlock: StatementSync;
   readonly #setIndexed: StatementSync;
   readonly #series: Series;
@@ -43,6 +45,7 @@ export class Indexer {
     this.#insertSession = db.prepare("INSERT OR IGNORE INTO sessions (key, id, user) VALUES (?, ?, ?)");
     this.#closeSession = db.prepare("UPDATE sessions SET closed = ? WHERE id = ?");
     this.#mention = db.prepare("INSERT OR IGNORE INTO mentions (call, idx) VALUES (?, ?)");
+    this.#insertEvent = db.prepare("INSERT OR IGNORE INTO events (series, idx, time) VALUES (?, ?, ?)");
     this.#insertBlock = db.prepare("INSERT OR IGNORE INTO blocks (block, earliest, latest) VALUES (?, ?, ?)");
     this.#setIndexed = db.prepare("UPDATE state SET value = ? WHERE name = 'indexed'");
     this.#series = new Series(db);
@@ -57,9 +60,9 @@ export class Indexer {
   /** The record at `index` is durable; indexes come without a gap. */
   add(index: number, entry: IndexEntry): void {
     const pending: Pending = { index, entry, ended: null };
-    if (entry.kind === DECIDED) this.#undecided.set(entry.id, pending);
-    else if (entry.kind === ENDED) {
-      const decided = this.#undecided.get(entry.id);
+    if (entry.type === DECIDED) this.#undecided.set(entry.call, pending);
+    else if (entry.type === ANSWERED || entry.type === INTERRUPTED) {
+      const decided = this.#undecided.get(entry.call);
       if (decided !== undefined) decided.ended = index;
     }
     this.#pending.push(pending);
@@ -91,28 +94,37 @@ export class Indexer {
   }
 
   #write({ index, entry, ended }: Pending): void {
-    switch (entry.kind) {
+    switch (entry.type) {
       case DECIDED: {
-        const series = this.#series.key(entry.user, entry.connection, entry.verdict);
+        const series = this.#series.ofCalls(entry.user, entry.connection, entry.verdict);
         const session = bytes(entry.session);
-        this.#insertCall.run(index, bytes(entry.id), entry.timeMs, series, session, entry.verdict, ended);
+        this.#insertCall.run(index, bytes(entry.call), entry.timeMs, series, session, entry.verdict, ended);
         return;
       }
-      case ENDED:
-        if (!this.#undecided.has(entry.id)) this.#endCall.run(index, bytes(entry.id));
+      case ANSWERED:
+        this.#end(index, entry);
         return;
+      case INTERRUPTED:
+        this.#end(index, entry);
+        break;
       case OPENED:
-        this.#insertSession.run(index, bytes(entry.id), this.#series.name(entry.user));
-        return;
+        this.#insertSession.run(index, bytes(entry.session), this.#series.name(entry.user));
+        break;
       case CLOSED:
-        this.#closeSession.run(index, bytes(entry.id));
-        return;
-      case MENTIONED:
-        this.#mention.run(bytes(entry.id), index);
-        return;
+        this.#closeSession.run(index, bytes(entry.session));
+        break;
       case PURGED:
         this.#writePurge(index);
+        break;
+      default:
+        if (entry.call !== "") this.#mention.run(bytes(entry.call), index);
     }
+    this.#insertEvent.run(this.#series.ofEvents(entry.type, entry.user, entry.connection), index, entry.timeMs);
+    if (entry.session !== "") this.#mention.run(bytes(entry.session), index);
+  }
+
+  #end(index: number, { call }: IndexEntry): void {
+    if (!this.#undecided.has(call)) this.#endCall.run(index, bytes(call));
   }
 
   #writePurge(index: number): void {
@@ -155,54 +167,3 @@ export class Indexer {
 }
 
 const bytes = (uuid: string): Buffer => Buffer.from(uuid, "hex");
-
-const REMEMBERED = 10_000;
-
-/**
- * Calls of one user to one connection with one verdict are a series: one small number in one index answers every filter
- * over the three, because a filter picks some of the series.
- */
-class Series {
-  readonly #known = new Map<string, number>();
-  readonly #insertName: StatementSync;
-  readonly #selectName: StatementSync;
-  readonly #insertSeries: StatementSync;
-  readonly #selectSeries: StatementSync;
-
-  constructor(db: DatabaseSync) {
-    this.#insertName = db.prepare("INSERT OR IGNORE INTO names (name) VALUES (?)");
-    this.#selectName = db.prepare("SELECT key FROM names WHERE name = ?");
-    this.#insertSeries = db.prepare("INSERT OR IGNORE INTO series (user, connection, verdict) VALUES (?, ?, ?)");
-    this.#selectSeries = db.prepare("SELECT key FROM series WHERE user = ? AND connection = ? AND verdict = ?");
-  }
-
-  key(user: string, connection: string, verdict: number): number {
-    const label = `${verdict}${user.length}.${user}${connection}`;
-    return this.#remembered(label, () => {
-      const of = [this.name(user), this.name(connection), verdict] as const;
-      this.#insertSeries.run(...of);
-      return (this.#selectSeries.get(...of) as { key: number }).key;
-    });
-  }
-
-  name(name: string): number {
-    return this.#remembered(`n${name}`, () => {
-      this.#insertName.run(name);
-      return (this.#selectName.get(name) as { key: number }).key;
-    });
-  }
-
-  /** After a transaction was rolled back: keys that it gave are not true. */
-  forget(): void {
-    this.#known.clear();
-  }
-
-  #remembered(label: string, find: () => number): number {
-    const known = this.#known.get(label);
-    if (known !== undefined) return known;
-    if (this.#known.size >= REMEMBERED) this.#known.clear();
-    const key = find();
-    this.#known.set(label, key);
-    return key;
-  }
-}

@@ -10,7 +10,15 @@ import type {
   SessionView,
 } from "@hoopish/protocol";
 import type { EnrolledAgent } from "../../agents/port.ts";
-import type { CallFilter, Page, RecordedCall, SignedCheckpoint, WantedFields } from "../../evidence/port.ts";
+import type {
+  CallFilter,
+  FoundRecord,
+  Page,
+  RecordedCall,
+  RecordFilter,
+  SignedCheckpoint,
+  WantedFields,
+} from "../../evidence/port.ts";
 import type { LeftOpen } from "../../evidence/recovery.ts";
 import { type PackedPayloads, type PackedRecords, packedPayloads, packedRecords } from "./bundle-queries.ts";
 import { callStory, findSession, listCalls, listPastSessions } from "./call-queries.ts";
@@ -30,6 +38,7 @@ import {
   type SurveyPart,
   surveyPart,
 } from "./retention/survey.ts";
+import { searchRecords } from "./search/record-search.ts";
 import { type CheckpointRow, fromRow } from "./tree/checkpoint-writer.ts";
 import { TreeReader } from "./tree/tree-reader.ts";
 import { type PayloadPosition, VaultReader } from "./vault/vault-reader.ts";
@@ -56,6 +65,10 @@ export class Reader {
 
   call(id: CallId): CallStory | undefined {
     return this.#ofOneState(() => callStory(this.#query, this.#vault, id));
+  }
+
+  search(filter: RecordFilter, limit: number, cursor: string | undefined): Page<FoundRecord> {
+    return searchRecords(this.#query, filter, limit, cursor);
   }
 
   /** @throws Error with code HOOPISH_PURGED when the payload was destroyed */

@@ -24,12 +24,12 @@ export interface SealedFacts {
  */
 export class Seal {
   readonly #query: Query;
-  readonly #write: StatementSync;
+  readonly #write: StatementSync | undefined;
   readonly #key: Buffer;
   #beside: Buffer | undefined;
 
-  /** `write`: sets state.seal. */
-  constructor(query: Query, write: StatementSync, vaultKey: Uint8Array) {
+  /** `write`: sets state.seal; undefined: only checks. */
+  constructor(query: Query, write: StatementSync | undefined, vaultKey: Uint8Array) {
     this.#query = query;
     this.#write = write;
     this.#key = Buffer.from(hkdfSync("sha256", vaultKey, "", "hoopish seal", 32));
@@ -55,13 +55,13 @@ export class Seal {
       });
     }
     if (!same(seal.subarray(KEY_MARK_BYTES), this.#mac(facts))) {
-      throw changed("its last records, agents or holds are not as the server left them");
+      throw changed("its last records, its agents or its holds are not as the server left them");
     }
   }
 
   /** Inside the transaction that changed them. */
   write(facts: SealedFacts): void {
-    this.#write.run(Buffer.concat([this.#keyMark(), this.#mac(facts)]));
+    this.#write?.run(Buffer.concat([this.#keyMark(), this.#mac(facts)]));
   }
 
   /** Agents, tokens or holds were changed, or a change of them was rolled back. */

@@ -140,6 +140,7 @@ function createReader(ask: Ask, bootIndex: number): EvidenceReader {
     kept: (wanted) => readKept(ask, (id, field) => timedPieces(ask, id, field), wanted),
     calls: async (filter, limit, cursor) => ask("calls", filter, limit, checked(cursor)),
     call: (id) => ask("call", id),
+    search: async (filter, limit, cursor) => ask("search", filter, limit, checked(cursor)),
     pastSessions: async (user, limit, cursor) => ask("pastSessions", bootIndex, user, limit, checked(cursor)),
     session: (id) => ask("session", id),
     async *payload(id, field) {

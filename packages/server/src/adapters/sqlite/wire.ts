@@ -6,7 +6,7 @@ import { type IndexEntry, indexEntry } from "./index-entry.ts";
  * objects costs both threads several times as much. Numbers are little-endian; texts are u16 or u32 length + UTF-8.
  *
  *   u32 records · u32 rows · u32 bytes of changes (JSON) · f64 index of the first record
- *   record: u8 kind · u8 verdict · f64 time · u32 leaf · u16 id · u16 session · u16 user · u16 connection · the five texts
+ *   record: u8 type · u8 verdict · f64 time · u32 leaf · u16 call · u16 session · u16 user · u16 connection · the five texts
  *   row:    f64 call key · u8 field · u8 salt bytes · u8 retention class · u8 0 · u16 month · u16 0 · u32 ms · u32 bytes ·
  *           salt · bytes
  */
@@ -65,16 +65,16 @@ export function packBatch({ firstIndex, leaves, rows, changes }: NumberedBatch, 
 }
 
 function packRecord(text: string, entry: IndexEntry, out: Buffer, start: number): number {
-  out[start] = entry.kind;
+  out[start] = entry.type;
   out[start + 1] = entry.verdict;
   out.writeDoubleLE(entry.timeMs, start + 2);
   let at = start + RECORD_HEAD;
   const leaf = out.write(text, at);
   out.writeUInt32LE(leaf, start + 10);
   at += leaf;
-  const id = entry.id === "" ? 0 : out.write(entry.id, at, "latin1");
-  out.writeUInt16LE(id, start + 14);
-  at += id;
+  const call = entry.call === "" ? 0 : out.write(entry.call, at, "latin1");
+  out.writeUInt16LE(call, start + 14);
+  at += call;
   const session = entry.session === "" ? 0 : out.write(entry.session, at, "latin1");
   out.writeUInt16LE(session, start + 16);
   at += session;
@@ -127,15 +127,15 @@ export function readBatch(bytes: Buffer, sink: BatchSink): void {
 
 function readRecord(bytes: Buffer, start: number, index: number, sink: BatchSink): number {
   const leafEnd = start + RECORD_HEAD + bytes.readUInt32LE(start + 10);
-  const idEnd = leafEnd + bytes.readUInt16LE(start + 14);
-  const sessionEnd = idEnd + bytes.readUInt16LE(start + 16);
+  const callEnd = leafEnd + bytes.readUInt16LE(start + 14);
+  const sessionEnd = callEnd + bytes.readUInt16LE(start + 16);
   const userEnd = sessionEnd + bytes.readUInt16LE(start + 18);
   const end = userEnd + bytes.readUInt16LE(start + 20);
   sink.record(index, bytes.subarray(start + RECORD_HEAD, leafEnd), {
-    kind: bytes[start] as number,
+    type: bytes[start] as number,
     timeMs: bytes.readDoubleLE(start + 2),
-    id: bytes.toString("latin1", leafEnd, idEnd),
-    session: bytes.toString("latin1", idEnd, sessionEnd),
+    call: bytes.toString("latin1", leafEnd, callEnd),
+    session: bytes.toString("latin1", callEnd, sessionEnd),
     user: bytes.toString("utf8", sessionEnd, userEnd),
     connection: bytes.toString("utf8", userEnd, end),
     verdict: bytes[start + 1] as number,

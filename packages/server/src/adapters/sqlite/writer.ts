@@ -23,6 +23,7 @@ export interface NumberedBytes {
 export class Writer {
   readonly tree: LogTree;
   readonly #db: DatabaseSync;
+  readonly #query: Query;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
   readonly #insertRecord: StatementSync;
@@ -50,7 +51,9 @@ export class Writer {
     this.#setIntake = db.prepare("UPDATE state SET value = ? WHERE name = 'intake'");
     this.#setSerial = db.prepare("UPDATE state SET value = ? WHERE name = 'serial'");
     this.#countSync = db.prepare("UPDATE state SET value = value + 1 WHERE name = 'syncs'");
-    this.tree = new LogTree(query, db.prepare("INSERT INTO subtrees (level, idx, hash) VALUES (?, ?, ?)"));
+    this.#query = query;
+    const keep = db.prepare("INSERT INTO subtrees (level, idx, hash) VALUES (?, ?, ?)");
+    this.tree = new LogTree((level, index, hash) => keep.run(level, index, hash));
     this.#vault = new VaultWriter(db, vaultKey);
     this.#vault.keys.check();
     const state = (name: string): number =>
@@ -208,7 +211,9 @@ export class Writer {
 
   /** Whoever changes the file while it is open is noticed here too, before the change is signed with what follows. */
   #load(): void {
-    this.tree.load((size, root) => this.#seal.check({ size, root, intake: this.#intake, serial: this.#serial }));
+    this.tree.load(this.#query, (size, root) =>
+      this.#seal.check({ size, root, intake: this.#intake, serial: this.#serial }),
+    );
   }
 
   #facts(): SealedFacts {

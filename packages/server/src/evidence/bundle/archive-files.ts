@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 import { encodeTarHeader, type FileSum, tarPadding } from "@hoopish/protocol/bundle";
 import type { Part } from "./packing.ts";
 
@@ -17,12 +17,19 @@ export class ArchiveFiles {
     return this.#sums;
   }
 
-  *small(path: string, content: string | Uint8Array, listed: "listed" | "unlisted" = "listed"): Generator<Part> {
-    const bytes = Buffer.from(content);
-    yield this.#header(path, bytes.length);
-    yield { bytes, packed: false };
-    yield padding(bytes.length);
-    if (listed === "listed") this.#sums[path] = sumOf(bytes);
+  small(path: string, content: string | Uint8Array): Part {
+    const bytes = typeof content === "string" ? Buffer.from(content) : content;
+    this.#sums[path] = sumOf(bytes);
+    return this.unlisted(path, bytes);
+  }
+
+  /** A small file that the manifest does not list. */
+  unlisted(path: string, bytes: Uint8Array): Part {
+    const { length } = bytes;
+    return {
+      bytes: Buffer.concat([this.#header(path, length).bytes, bytes, padding(length).bytes]),
+      packed: false,
+    };
   }
 
   /**
@@ -61,7 +68,7 @@ export class ArchiveFiles {
 
 export const sumOf = (bytes: Uint8Array): FileSum => ({
   bytes: bytes.byteLength,
-  sha256: createHash("sha256").update(bytes).digest("hex"),
+  sha256: hash("sha256", bytes, "hex"),
 });
 
 const padding = (size: number): Part => ({ bytes: Buffer.alloc(tarPadding(size)), packed: false });

@@ -14,20 +14,18 @@ import {
   MANIFEST_NOTE_PATH,
   MANIFEST_PATH,
   manifestText,
-  payloadPath,
   payloadSumsPath,
   recordsPath,
   SCOPE_PATH,
   START_PATH,
-  saltPath,
-  sumLine,
   TAR_END,
   viewPath,
 } from "@hoopish/protocol/bundle";
 import { ArchiveFiles, sumOf } from "./archive-files.ts";
 import { type Part, pack } from "./packing.ts";
-import type { BundleSource, BundleView, SignedRoot, StoredPayload } from "./port.ts";
-import { type RecordChunk, recordChunks, type WantedPayloads } from "./record-chunk.ts";
+import { payloadFiles } from "./payload-files.ts";
+import type { BundleSource, BundleView, SignedRoot } from "./port.ts";
+import { type RecordChunk, recordChunks } from "./record-chunk.ts";
 import { thinnedHistory } from "./thinned-history.ts";
 import { VERIFY_GUIDE } from "./verify-guide.ts";
 
@@ -56,13 +54,13 @@ async function* archive(source: BundleSource, options: WriteBundleOptions): Asyn
   const { scope } = source;
   const history = await thinnedHistory(source.history());
   const files = new ArchiveFiles(timeOf(history, scope.end));
-  yield* files.small(GUIDE_PATH, VERIFY_GUIDE);
-  yield* files.small(SCOPE_PATH, encodeScope(scope));
-  if (scope.start > 0) yield* files.small(START_PATH, required(source.startNote));
-  yield* files.small(END_PATH, source.endNote);
-  yield* files.small(LEFT_EDGE_PATH, encodeLeftEdge({ size: scope.start, hashes: source.leftEdge.map(base64) }));
-  yield* files.small(HISTORY_PATH, history.map(historyLine).join(""));
-  for await (const { name, bytes } of source.anchors()) yield* files.small(anchorPath(name), bytes);
+  yield files.small(GUIDE_PATH, VERIFY_GUIDE);
+  yield files.small(SCOPE_PATH, encodeScope(scope));
+  if (scope.start > 0) yield files.small(START_PATH, required(source.startNote));
+  yield files.small(END_PATH, source.endNote);
+  yield files.small(LEFT_EDGE_PATH, encodeLeftEdge({ size: scope.start, hashes: source.leftEdge.map(base64) }));
+  yield files.small(HISTORY_PATH, history.map(historyLine).join(""));
+  for await (const { name, bytes } of source.anchors()) yield files.small(anchorPath(name), bytes);
   let chunk = 0;
   for await (const records of recordChunks(source)) {
     yield* writeChunk(source, files, chunk++, records);
@@ -70,10 +68,10 @@ async function* archive(source: BundleSource, options: WriteBundleOptions): Asyn
   }
   for (const view of source.views) yield* writeView(files, view);
   const manifest: BundleManifest = { ...scope, files: files.sums };
-  const json = encodeManifest(manifest);
-  yield* files.small(MANIFEST_PATH, json, "unlisted");
-  const text = manifestText(scope.origin, sumOf(Buffer.from(json)).sha256);
-  yield* files.small(MANIFEST_NOTE_PATH, signNote(text, [source.signer]), "unlisted");
+  const json = Buffer.from(encodeManifest(manifest));
+  yield files.unlisted(MANIFEST_PATH, json);
+  const text = manifestText(scope.origin, sumOf(json).sha256);
+  yield files.unlisted(MANIFEST_NOTE_PATH, Buffer.from(signNote(text, [source.signer])));
   yield { bytes: TAR_END, packed: false };
 }
 
@@ -86,39 +84,8 @@ async function* writeChunk(
   const bytes = packed.reduce((sum, piece) => sum + piece.length, 0);
   const sha256 = yield* files.flowing(recordsPath(chunk), bytes, packed, true);
   files.list(recordsPath(chunk), { bytes, sha256 });
-  const lines: string[] = [];
-  let next = 0;
-  for await (const found of source.payloads(wanted)) {
-    const payloads = wanted[next++];
-    if (payloads === undefined) break;
-    for (const payload of ofKind(found, payloads)) yield* writePayload(files, payloads, payload, lines);
-  }
-  if (next !== wanted.length) throw new Error("the vault did not answer for every call");
-  if (lines.length > 0) yield* files.small(payloadSumsPath(chunk), lines.join(""));
-}
-
-/** In the order of their names, whatever the vault's is. What a crash cut has no salt, and what was committed to has one. */
-function ofKind(found: readonly StoredPayload[], { kind }: WantedPayloads): readonly StoredPayload[] {
-  return found
-    .filter(({ salt }) => (salt === undefined) === (kind === "interrupted"))
-    .toSorted((left, right) => (left.field < right.field ? -1 : 1));
-}
-
-/** The salt stands in front, so that a verifier can commit to the payload as it streams by. */
-async function* writePayload(
-  files: ArchiveFiles,
-  { call }: WantedPayloads,
-  { field, length, salt, chunks }: StoredPayload,
-  lines: string[],
-): AsyncGenerator<Part> {
-  if (salt !== undefined) {
-    const content = `${base64(salt)}\n`;
-    const path = saltPath(call, field);
-    yield* files.small(path, content, "unlisted");
-    lines.push(sumLine(sumOf(Buffer.from(content)).sha256, path));
-  }
-  const path = payloadPath(call, field);
-  lines.push(sumLine(yield* files.flowing(path, length, chunks()), path));
+  const lines = yield* payloadFiles(source, files, wanted);
+  if (lines.length > 0) yield files.small(payloadSumsPath(chunk), lines.join(""));
 }
 
 /** tar needs the length first: a view is made once to be measured, and once to be written. */

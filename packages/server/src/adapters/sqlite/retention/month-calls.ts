@@ -2,7 +2,7 @@ import type { CallId, HoldFilters, HoldId, RetentionClass } from "@hoopish/proto
 import { retentionClassOf } from "@hoopish/protocol";
 import { idBytes, monthStart, retentionNumber, VERDICT_NUMBERS, verdictOf } from "../keys.ts";
 import type { Query } from "../query.ts";
-import { keySpan } from "../time-blocks.ts";
+import { keySpan } from "../search/time-blocks.ts";
 import { decodeSizes, type FieldSize } from "../vault/vault-writer.ts";
 
 /** A retention class and a month, as they stand in the database. */

@@ -1,4 +1,5 @@
 import { createDecipheriv, createSecretKey } from "node:crypto";
+import { DatabaseSync } from "node:sqlite";
 import { type CallId, newCallId, type StoredRecord } from "@hoopish/protocol";
 import { Frontier, leafHash } from "@hoopish/protocol/tlog";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -8,6 +9,7 @@ import { decodeFrame, decodeHead, FRAME_HEAD_BYTES, HEAD_BYTES, segmentKey } fro
 import { TEST_KEYS } from "../testing/keys.ts";
 import { NEVER, RetentionWorld, SCHEDULE } from "../testing/retention-world.ts";
 import { openBlock } from "../vault/block.ts";
+import { verifyStore } from "../verify/verify-store.ts";
 
 let world: RetentionWorld;
 beforeEach(async () => {
@@ -66,6 +68,13 @@ describe("a purge", () => {
     for (const table of ["vault", "vault_keys", "pieces", "doomed", "resealed"]) {
       expect(world.rows(`SELECT * FROM ${table}`)).toEqual([]);
     }
+    const verdict = (): string[] =>
+      verifyStore({ path: world.path, keys: TEST_KEYS }).findings.map(({ message }) => message);
+    expect(verdict()).toEqual([]);
+    const db = new DatabaseSync(world.path);
+    db.exec("UPDATE purges SET month = month + 1 WHERE idx = 8");
+    db.close();
+    expect(verdict()).toEqual(["the purge of record 8 is not shown, or as another"]);
   });
 
   test("records and proofs are as they were", async () => {

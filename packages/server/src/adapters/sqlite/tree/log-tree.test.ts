@@ -14,13 +14,15 @@ beforeEach(() => {
   db = new DatabaseSync(":memory:");
   migrate(db);
   tree = newTree();
-  tree.load(() => undefined);
+  tree.load(new Query(db), () => undefined);
   reader = new TreeReader(new Query(db));
 });
 afterEach(() => db.close());
 
-const newTree = (): LogTree =>
-  new LogTree(new Query(db), db.prepare("INSERT INTO subtrees (level, idx, hash) VALUES (?, ?, ?)"));
+function newTree(): LogTree {
+  const keep = db.prepare("INSERT INTO subtrees (level, idx, hash) VALUES (?, ?, ?)");
+  return new LogTree((level, index, hash) => keep.run(level, index, hash));
+}
 const leafOf = (index: number): Buffer => Buffer.from(`{"leaf":${index}}`);
 
 function grow(to: number, look: (size: number) => void = () => undefined): void {
@@ -85,7 +87,7 @@ describe("roots and proofs", () => {
     }
     // Read again, it goes on where it was.
     const again = newTree();
-    again.load((size, root) => expect([size, root]).toEqual([top, plain.root(0, top)]));
+    again.load(new Query(db), (size, root) => expect([size, root]).toEqual([top, plain.root(0, top)]));
     expect(again.root()).toEqual(tree.root());
     db.exec("BEGIN");
     for (let index = top; index < 65_536 + 600; index++) {
@@ -93,7 +95,7 @@ describe("roots and proofs", () => {
       if (index === top + 100) db.exec("ROLLBACK; BEGIN");
     }
     db.exec("ROLLBACK");
-    tree.load(() => undefined);
+    tree.load(new Query(db), () => undefined);
     expect([tree.size, tree.root()]).toEqual([top, plain.root(0, top)]);
   });
 });
@@ -112,7 +114,7 @@ describe("what is kept", () => {
       db.exec("COMMIT; BEGIN");
       grow(drop);
       db.exec("ROLLBACK");
-      tree.load(() => undefined);
+      tree.load(new Query(db), () => undefined);
       expect([tree.size, tree.root()]).toEqual([keep, plain.root(0, keep)]);
     }
     grow(700);
@@ -123,12 +125,12 @@ describe("what is kept", () => {
   test("a tree that could not be read has no size, until it can", () => {
     grow(300);
     expect(() =>
-      tree.load(() => {
+      tree.load(new Query(db), () => {
         throw new Error("the disk is broken");
       }),
     ).toThrow("the disk is broken");
     expect(tree.size).toBeNaN();
-    tree.load(() => undefined);
+    tree.load(new Query(db), () => undefined);
     expect([tree.size, tree.root()]).toEqual([300, plainOf(300).root(0, 300)]);
   });
 
@@ -138,7 +140,7 @@ describe("what is kept", () => {
   ])("%s: a hole is noticed", (_, sql, message) => {
     grow(600);
     unguarded(sql);
-    expect(() => tree.load(() => undefined)).toThrow(
+    expect(() => tree.load(new Query(db), () => undefined)).toThrow(
       expect.objectContaining({ message: expect.stringMatching(message), code: "HOOPISH_LOG" }),
     );
     expect(tree.size).toBeNaN();

@@ -1,7 +1,9 @@
-import type { StatementSync } from "node:sqlite";
 import { Frontier, leafHash } from "@hoopish/protocol/tlog";
 import type { Query } from "../query.ts";
 import { STEP, TreeReader, WIDTH } from "./tree-reader.ts";
+
+/** Is given each node that is kept, once it is whole. */
+export type KeepNode = (level: number, index: number, hash: Buffer) => void;
 
 /**
  * The tree over the log as it grows, in the writer's transactions: keeps the root of each 256 leaves, of each 256 of
@@ -9,15 +11,13 @@ import { STEP, TreeReader, WIDTH } from "./tree-reader.ts";
  * Tier 0 takes leaves, tier 1 the roots of tier 0's full runs, …: together they are the frontier.
  */
 export class LogTree {
-  readonly #query: Query;
-  readonly #insert: StatementSync;
+  readonly #keep: KeepNode;
   #tiers: Frontier[] = [];
   #size = Number.NaN;
 
-  /** It has to be loaded first. */
-  constructor(query: Query, insert: StatementSync) {
-    this.#query = query;
-    this.#insert = insert;
+  /** It has to be loaded, or begun, first. */
+  constructor(keep: KeepNode) {
+    this.#keep = keep;
   }
 
   get size(): number {
@@ -34,13 +34,19 @@ export class LogTree {
     return this.#root(this.#size);
   }
 
+  /** The empty tree. */
+  begin(): void {
+    this.#tiers = [];
+    this.#size = 0;
+  }
+
   /**
    * From the database: at the start, and after a rollback. `check` looks at what was read.
    * @throws Error of SQLite or `check`, or with code HOOPISH_LOG; the tree has no size then, and no record follows it
    */
-  load(check: (size: number, root: Buffer) => void): void {
+  load(query: Query, check: (size: number, root: Buffer) => void): void {
     this.#size = Number.NaN;
-    const reader = new TreeReader(this.#query);
+    const reader = new TreeReader(query);
     const size = reader.size();
     const tiers: Frontier[] = [];
     // Digits of the size to the base WIDTH: how many hashes stand in each tier, behind those that went up.
@@ -66,7 +72,7 @@ export class LogTree {
     if (tier.size < WIDTH) return;
     const root = tier.root();
     const index = Math.floor(this.#size / WIDTH ** (level + 1));
-    this.#insert.run((level + 1) * STEP, index, root);
+    this.#keep((level + 1) * STEP, index, root);
     this.#tiers[level] = new Frontier();
     this.#add(level + 1, root);
   }

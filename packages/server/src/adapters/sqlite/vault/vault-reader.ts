@@ -99,7 +99,7 @@ export class VaultReader {
       offset += size.bytes - left;
     }
     // Where the end is an empty piece, all may have been read already.
-    if (pieces === undefined && from.offset > 0 && (left > 0 || skip === 0)) throw purgedError();
+    if (pieces === undefined && from.block > 0 && (left > 0 || skip === 0)) throw purgedError();
     return { pieces: pieces ?? [], next: undefined };
   }
 
@@ -138,14 +138,14 @@ export class VaultReader {
     { block, offset }: PayloadPosition,
   ): { readonly rows: Iterable<PiecesRow>; readonly skip: number } {
     // A block's number is never used again: what is there under it is what was there when it was named.
-    const known = offset === 0 || this.#query.get("SELECT 1 FROM pieces WHERE call = ? AND block = ?", callKey, block);
-    const first = offset === 0 || known === undefined ? 0 : block;
+    const known =
+      block === 0 || this.#query.get("SELECT 1 FROM pieces WHERE call = ? AND block = ?", callKey, block) !== undefined;
     const rows = this.#query.iterate<PiecesRow>(
       "SELECT block, sizes FROM pieces WHERE call = ? AND block >= ? ORDER BY block",
       callKey,
-      first,
+      known ? block : 0,
     );
-    return { rows, skip: known === undefined ? offset : 0 };
+    return { rows, skip: known ? 0 : offset };
   }
 
   #open(block: number): OpenedBlock {

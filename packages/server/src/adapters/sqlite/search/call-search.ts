@@ -1,6 +1,7 @@
-import type { CallFilter } from "../../evidence/port.ts";
-import { idBytes, VERDICT_NUMBERS, verdictNumber } from "./keys.ts";
-import type { Query } from "./query.ts";
+import type { CallFilter } from "../../../evidence/port.ts";
+import { idBytes, VERDICT_NUMBERS, verdictNumber } from "../keys.ts";
+import type { Query } from "../query.ts";
+import { merge, nameKey, type PickedSeries, pickSeries, type Run, seriesRuns } from "./runs.ts";
 import { keySpan } from "./time-blocks.ts";
 
 /** A filter that picks more series than this fits many of the newest calls. */
@@ -27,7 +28,11 @@ export function findCalls(
   const picked = pickedSeries(query, filter);
   if (picked === undefined) return query.all<{ key: number }>(`${NEWEST} LIMIT ?`, ...values(span), count).map(keyOf);
   const near = picked.series() > manySeries ? scan(query, picked, count, span) : undefined;
-  return near?.complete === true ? near.keys : merge(seriesRuns(query, picked, count, span), count);
+  if (near?.complete === true) return near.keys;
+  return merge(
+    seriesRuns(query, { ...CALLS, values: (key) => values({ ...span, before: key }) }, picked, count, span.before),
+    count,
+  );
 }
 
 /** Where the search looks: keys in [from, before) whose time is in [since, until). */
@@ -47,43 +52,23 @@ function timeSpan(query: Query, { sinceMs, untilMs }: CallFilter, before: number
   return { from: span.from, before: newer === undefined ? Math.min(before, span.before) : before, since, until };
 }
 
-const IN_SPAN = "key >= ? AND key < ? AND time >= ? AND time < ?";
+const IN_SPAN = "key < ? AND key >= ? AND time >= ? AND time < ?";
+const CALLS = { series: "series", table: "calls", column: "key", where: IN_SPAN };
 const NEWEST = `SELECT key FROM calls WHERE ${IN_SPAN} ORDER BY key DESC`;
-const values = ({ from, before, since, until }: Span): readonly number[] => [from, before, since, until];
+const values = ({ from, before, since, until }: Span): readonly number[] => [before, from, since, until];
 const keyOf = ({ key }: { readonly key: number }): number => key;
 
-/** The part of a filter that picks series, as a condition. */
-interface PickedSeries {
-  readonly condition: string;
-  readonly values: readonly number[];
-  /** How many. */
-  series(): number;
-}
-
 /** Undefined: the filter says nothing of user, connection and verdict. */
-function pickedSeries(query: Query, { user, connection, verdict }: CallFilter): PickedSeries | undefined {
-  const conditions: string[] = [];
-  const wanted: number[] = [];
-  const add = (column: string, value: number | undefined): void => {
-    if (value === undefined) return;
-    conditions.push(`s.${column} = ?`);
-    wanted.push(value);
-  };
-  add("user", nameKey(query, user));
-  add("connection", nameKey(query, connection));
-  add("verdict", verdict === undefined ? undefined : verdictNumber(verdict));
-  if (conditions.length === 0) return undefined;
-  const condition = conditions.join(" AND ");
-  const series = (): number =>
-    query.get<{ count: number }>(`SELECT count(*) AS count FROM series AS s WHERE ${condition}`, ...wanted)?.count ?? 0;
-  return { condition, values: wanted, series };
+export function pickedSeries(
+  query: Query,
+  { user, connection, verdict }: Partial<CallFilter>,
+): PickedSeries | undefined {
+  return pickSeries(query, "series", {
+    user: nameKey(query, user),
+    connection: nameKey(query, connection),
+    verdict: verdict === undefined ? undefined : [verdictNumber(verdict)],
+  });
 }
-
-const NO_NAME = -1;
-const nameKey = (query: Query, name: string | undefined): number | undefined =>
-  name === undefined
-    ? undefined
-    : (query.get<{ key: number }>("SELECT key FROM names WHERE name = ?", name)?.key ?? NO_NAME);
 
 function scan(
   query: Query,
@@ -100,27 +85,6 @@ function scan(
   );
   const keys = rows.flatMap(({ key, fits }) => (fits === 1 ? [key] : [])).slice(0, count);
   return { keys, complete: keys.length === count || rows.length < SCANNED };
-}
-
-/** An ordered run of keys: its newest, and the next before a key. */
-interface Run {
-  readonly newest: number | undefined;
-  next(before: number): number | undefined;
-}
-
-function seriesRuns(query: Query, picked: PickedSeries, count: number, span: Span): Run[] {
-  const heads = query.all<{ series: number; newest: number | null }>(
-    `SELECT s.key AS series, (SELECT key FROM calls WHERE series = s.key AND ${IN_SPAN} ORDER BY key DESC LIMIT 1) AS newest
-     FROM series AS s WHERE ${picked.condition} ORDER BY newest DESC LIMIT ?`,
-    ...values(span),
-    ...picked.values,
-    count,
-  );
-  const next = `SELECT key FROM calls WHERE series = ? AND ${IN_SPAN} ORDER BY key DESC LIMIT 1`;
-  return heads.map(({ series, newest }) => ({
-    newest: newest ?? undefined,
-    next: (before) => query.get<{ key: number }>(next, series, ...values({ ...span, before }))?.key,
-  }));
 }
 
 /** One run for each verdict, of the calls of one session. */
@@ -144,19 +108,3 @@ function sessionRuns(query: Query, filter: CallFilter, span: Span): Run[] {
     return { newest: before(span.before), next: before };
   });
 }
-
-/** The `count` largest keys of descending runs. */
-function merge(runs: readonly Run[], count: number): number[] {
-  const heads = runs.map(({ newest, next }) => ({ key: newest ?? NO_KEY, next }));
-  const keys: number[] = [];
-  while (keys.length < count) {
-    let newest = { key: NO_KEY, next: (_: number): number | undefined => undefined };
-    for (const head of heads) if (head.key > newest.key) newest = head;
-    if (newest.key === NO_KEY) break;
-    keys.push(newest.key);
-    newest.key = newest.next(newest.key) ?? NO_KEY;
-  }
-  return keys;
-}
-
-const NO_KEY = -1;

@@ -5,12 +5,12 @@ import { DatabaseSync } from "node:sqlite";
 import { newCallId, newSessionId, type SessionId } from "@hoopish/protocol";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { CallFilter } from "../../evidence/port.ts";
-import { ALL_CALLS, answeredDraft, closeDraft, decidedDraft, sessionDraft } from "../../evidence/sample-records.ts";
+import type { CallFilter } from "../../../evidence/port.ts";
+import { ALL_CALLS, answeredDraft, closeDraft, decidedDraft, sessionDraft } from "../../../evidence/sample-records.ts";
+import { Query } from "../query.ts";
+import { openSqliteStore, type SqliteStore } from "../store.ts";
+import { TEST_KEYS } from "../testing/keys.ts";
 import { findCalls } from "./call-search.ts";
-import { Query } from "./query.ts";
-import { openSqliteStore, type SqliteStore } from "./store.ts";
-import { TEST_KEYS } from "./testing/keys.ts";
 
 /** Found by looking at every call: what the store must find by its indexes. */
 interface Written {

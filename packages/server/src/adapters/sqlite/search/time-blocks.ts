@@ -1,4 +1,4 @@
-import type { Query } from "./query.ts";
+import type { Query } from "../query.ts";
 
 /** Records in one block. */
 export const BLOCK_RECORDS = 4096;

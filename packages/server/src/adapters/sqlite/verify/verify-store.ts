@@ -1,0 +1,93 @@
+import { existsSync } from "node:fs";
+import { ed25519Signer, HoopishError, parseLogKey } from "@hoopish/protocol";
+import { openReader, type StoreKeys } from "../database.ts";
+import { Query } from "../query.ts";
+import { Seal } from "../seal.ts";
+import { TreeReader } from "../tree/tree-reader.ts";
+import { type Finding, LogCheck } from "./log-check.ts";
+import { TableCheck } from "./table-check.ts";
+
+export interface VerifyOptions {
+  readonly path: string;
+  readonly keys: StoreKeys;
+  /** The tables for searches too, which takes as long again. Default true. */
+  readonly tables?: boolean;
+}
+
+export interface StoreVerdict {
+  /** Records that were read. */
+  readonly records: number;
+  /** Checkpoints that fit. */
+  readonly checkpoints: number;
+  readonly findings: readonly Finding[];
+}
+
+/**
+ * Reads a whole store, beside a running server or without one, and compares everything in it that can be: each record
+ * with the tree and with each checkpoint, the end with its seal, the tables for searches with the records. Payloads are
+ * not opened: an export's verifier does that. Changes nothing.
+ * @throws HoopishError configuration when it cannot be read
+ */
+export function verifyStore({ path, keys, tables = true }: VerifyOptions): StoreVerdict {
+  if (!existsSync(path)) throw new HoopishError("configuration", `there is no store ${path}`);
+  try {
+    const open = openReader({ role: "reader", path, keys });
+    try {
+      return verifyOpen(new Query(open.db), keys, tables);
+    } finally {
+      open.close();
+    }
+  } catch (cause) {
+    const message = `the store ${path} cannot be read: ${(cause as Error).message}`;
+    throw new HoopishError("configuration", message, { cause });
+  }
+}
+
+function verifyOpen(query: Query, keys: StoreKeys, withTables: boolean): StoreVerdict {
+  const { origin, privateKey } = keys.log;
+  const { size, indexed, root, findings } = readEnd(query, keys.vault);
+  const log = new LogCheck(query, origin, ed25519Signer(origin, parseLogKey(privateKey)).vkey);
+  const tables = withTables ? new TableCheck(query, size, indexed) : undefined;
+  const broken = log.run(size, (index, leaf) => tables?.record(index, leaf));
+  if (broken !== undefined) findings.push(broken);
+  // Where the log itself is wrong, what the tables should show is not known.
+  else tables?.end();
+  if (broken === undefined && root !== undefined && !log.tree.root().equals(root))
+    findings.push({ kind: "tree", message: "the tree that is kept is not the tree of the records" });
+  return { records: log.tree.size, checkpoints: log.checkpoints, findings: [...findings, ...(tables?.findings ?? [])] };
+}
+
+interface End {
+  readonly size: number;
+  readonly indexed: number;
+  /** As the kept nodes have it; undefined: they have holes. */
+  readonly root: Buffer | undefined;
+  readonly findings: Finding[];
+}
+
+/** In one short snapshot: what a running server changes with each batch. */
+function readEnd(query: Query, vaultKey: Uint8Array): End {
+  query.all("BEGIN");
+  try {
+    const state = (name: string): number =>
+      query.get<{ value: number }>("SELECT value FROM state WHERE name = ?", name)?.value ?? 0;
+    const tree = new TreeReader(query);
+    const size = tree.size();
+    const newest = query.get<{ size: number | null }>("SELECT max(size) AS size FROM checkpoints")?.size ?? 0;
+    const findings: Finding[] = [];
+    if (newest > size) findings.push({ kind: "end", message: `it holds ${size} records, and ${newest} were signed` });
+    const indexed = state("indexed");
+    try {
+      const root = tree.root(size);
+      tree.checkKept(size);
+      new Seal(query, undefined, vaultKey).check({ size, root, intake: state("intake"), serial: state("serial") });
+      return { size, indexed, root, findings };
+    } catch (error) {
+      const { code, message } = error as { code?: string; message: string };
+      if (code !== "HOOPISH_LOG") throw error;
+      return { size, indexed, root: undefined, findings: [...findings, { kind: "end", message }] };
+    }
+  } finally {
+    query.all("COMMIT");
+  }
+}
