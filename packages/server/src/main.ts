@@ -198,6 +198,7 @@ async function start(file: string, json: boolean): Promise<void> {
     receipts: (untilMs) => receipts.newest(untilMs),
     openSpool: fileSpools(dirname(config.store.path)),
     agents: store.agents,
+    retention: store.retention,
     now: Date.now,
     report,
     version: VERSION,

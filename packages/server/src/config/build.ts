@@ -20,6 +20,10 @@ export function buildConfig(file: ConfigFile, folder: string): Config {
       previousKeys: file.evidence.previousKeys,
       anchors: file.evidence.anchors?.map((anchor) => buildAnchor(anchor, folder)) ?? [defaultAnchor(storePath)],
     },
+    retention: {
+      payloadsMs: { default: file.retention.default, heldOrBlocked: file.retention.heldOrBlocked },
+      recordsMs: file.retention.records,
+    },
     identity: {
       issuers: file.identity.issuers.map(buildIssuer),
       clockToleranceSeconds: file.identity.clockTolerance / 1_000,

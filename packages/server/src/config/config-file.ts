@@ -14,6 +14,7 @@ export interface ConfigFile {
     readonly previousKeys: readonly string[];
     readonly anchors?: readonly AnchorFile[];
   };
+  readonly retention: { readonly default: number; readonly heldOrBlocked: number; readonly records: number };
   readonly identity: {
     readonly issuers: readonly IssuerFile[];
     readonly clockTolerance: number;

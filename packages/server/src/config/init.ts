@@ -63,6 +63,12 @@ evidence:
     # - witness: { url: "https://witness.bank.example", vkey: "bank.example/audit+a7963cb4+BGGZYxxIHdPkhKZzzsHk9Ix3Kvo4ApqHt1hOh5nfTiEs", every: 1m }
     # - timestamp: { url: "http://timestamp.bank.example", caFile: timestamp-ca.pem, every: 1h }
 
+# How long bodies (requests and answers) are kept: a month's are destroyed together, when the last moment of the month (UTC)
+# in which their call was decided is so long ago. heldOrBlocked: those of calls that policy held or blocked.
+# \`hoopish audit hold\` keeps what a dispute needs. Records and their proofs outlive the bodies: this version destroys none
+# of them, however old; \`records\` is what the bank promises, and may not be shorter than the others.
+retention: { default: 90d, heldOrBlocked: 1y, records: 7y }
+
 identity:
   # Clocks of the identity provider and this machine may differ by so much.
   clockTolerance: 30s

@@ -125,6 +125,9 @@ const anchor = z.strictObject({
   required: flag().prefault(false),
 });
 
+/** A call may last a day; below that its payload would be due while it runs. */
+const kept = (standard: string) => duration("2d", "100y", "90d, 12w or 7y").prefault(standard);
+
 const originError = "write a name for the log such as gateway.bank.example/hoopish: no scheme, no spaces, no +";
 
 const fileSchema = z.strictObject({
@@ -144,6 +147,7 @@ const fileSchema = z.strictObject({
       .min(1, "name an anchor, or leave `anchors` out to have a file beside the store")
       .exactOptional(),
   }),
+  retention: z.strictObject({ default: kept("90d"), heldOrBlocked: kept("1y"), records: kept("7y") }).prefault({}),
   identity: z.strictObject({
     issuers: z.array(issuer).min(1, "without an issuer nobody can sign in"),
     clockTolerance: duration("0s", "5m").prefault("30s"),

@@ -9,6 +9,7 @@ import { type Recovered, recoverIntake } from "./intake/recovery.ts";
 import type { PayloadBytes } from "./payload-queries.ts";
 import { Query } from "./query.ts";
 import { Reader } from "./reader.ts";
+import { Purger } from "./retention/purger.ts";
 import { type RingBatch, RingReader } from "./ring.ts";
 import { controlOf, RING_URGENT, SLOTS, WRITER_ASLEEP } from "./shared.ts";
 import { CheckpointWriter } from "./tree/checkpoint-writer.ts";
@@ -60,6 +61,7 @@ export interface Opened {
 interface Targets {
   readonly reader: Reader;
   readonly writer: Writer | undefined;
+  readonly purger?: Purger;
   readonly signer?: { sign(): SignedCheckpoint; signAt(size: number): SignedCheckpoint; begin(): void };
 }
 
@@ -98,9 +100,11 @@ function runWriter(): void {
   const { last: checkpoint, previousKey } = signer;
   reply({ id: 0, value: { size: reader.size(), recovered, intake, checkpoint, previousKey } satisfies Opened });
   const feed = new Feed(writer, new RingReader(data.memory), signer);
+  const purger = new Purger(open.db, writer, data.keys.vault, data.path === ":memory:");
   const targets = {
     reader,
     writer,
+    purger,
     signer: {
       sign: () => feed.sign(),
       signAt: (size: number) => signer.signAt(size),

@@ -209,6 +209,7 @@ describe("search", () => {
     await store.close();
     const db = new DatabaseSync(join(folder, "hoopish.db"));
     db.exec(`DROP TABLE events; DROP TABLE event_series; DROP INDEX calls_late; DROP INDEX calls_late_by_session;
+      DROP TABLE purges; DROP TABLE doomed; DROP TABLE resealed; DROP TABLE holds;
       DELETE FROM mentions; PRAGMA user_version = 1;`);
     db.close();
     store = await open();
