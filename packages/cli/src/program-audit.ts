@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { type Choose, example, gathered, positive, speed } from "./program-parts.ts";
+import { addRetention } from "./program-retention.ts";
 import { RECORD_TYPE_WORDS } from "./record-types.ts";
 
 export function addAudit(program: Command, choose: Choose): void {
@@ -38,6 +39,7 @@ export function addAudit(program: Command, choose: Choose): void {
   addVerify(audit, choose);
   addReceipt(audit, choose);
   addAuditPin(audit, choose);
+  addRetention(audit, choose);
 }
 
 function addSearch(audit: Command, choose: Choose): void {

@@ -1,5 +1,15 @@
 import { z } from "zod";
-import { type AgentId, type CallId, isAgentId, isCallId, isSessionId, type SessionId } from "./ids.ts";
+import {
+  type AgentId,
+  type CallId,
+  type HoldId,
+  isAgentId,
+  isCallId,
+  isHoldId,
+  isSessionId,
+  type SessionId,
+} from "./ids.ts";
+import { type PayloadState, payloadStateSchema } from "./retention.ts";
 import type { Api, Protocol } from "./streams.ts";
 import { MAX_PROOF_HASHES } from "./tlog/proofs.ts";
 
@@ -23,6 +33,11 @@ import { MAX_PROOF_HASHES } from "./tlog/proofs.ts";
  * GET  /api/v1/audit/export?since&until&format=bundle|jsonl|csv|ocsf&payloads&user&connection&session   a stream; of a bundle the answer has
  *      `hoopish-export: <index>`, and ?format=bundle&resume=<index>&offset=<bytes> goes on where it was cut off
  * GET  /api/v1/audit/calls/:id/receipt?type   ReceiptReply (receipt.ts): C2SP tlog-proof of one of the call's records
+ * GET  /api/v1/retention                    RetentionPlan (retention.ts): what a purge would destroy   auditors, admins
+ * POST /api/v1/retention/purges             a stream of PurgeLine                                      admins
+ * GET  /api/v1/retention/holds?state=active|all   {holds: HoldView[]}                                  auditors, admins
+ * POST /api/v1/retention/holds {reason, filters}  PlacedHold                                           auditors
+ * DELETE /api/v1/retention/holds/:id?reason=      HoldView (released)                                  auditors
  * GET  /api/v1/log/checkpoint               the newest checkpoint: a signed note, text/plain
  * GET  /api/v1/log/status                   LogStatus   anchors: to admins and auditors
  * GET  /api/v1/log/consistency?from&to      LogConsistency   of the trees of `from` and `to` leaves
@@ -36,6 +51,7 @@ import { MAX_PROOF_HASHES } from "./tlog/proofs.ts";
 const sessionId = z.custom<SessionId>(isSessionId, "not a session id");
 const callId = z.custom<CallId>(isCallId, "not a call id");
 const agentId = z.custom<AgentId>(isAgentId, "not an agent id");
+const holdId = z.custom<HoldId>(isHoldId, "not a hold's id");
 /** RFC 3339, UTC, milliseconds. */
 const time = z.string();
 const count = z.number().int().nonnegative();
@@ -221,17 +237,35 @@ export const callListSchema: z.ZodType<CallList> = z.object({
   next: z.string().exactOptional(),
 });
 
+export interface PayloadView {
+  readonly field: string;
+  /** Of what is kept; of what is gone, as the log tells it. */
+  readonly bytes: number;
+  readonly state: PayloadState;
+  /** `purged`: the retention.purged records of its class and month that came after it; one of them is about it. */
+  readonly purges?: readonly number[];
+}
+const payloadViewSchema = z.object({
+  field: z.string(),
+  bytes: count,
+  state: payloadStateSchema,
+  purges: z.array(count).exactOptional(),
+});
+
 export interface CallStory {
   readonly call: CallView;
   /** The leaves that speak of this call, in the log's order: index and exact text. */
   readonly records: readonly { readonly index: number; readonly leaf: string }[];
-  /** `complete`: the commitment in the log covers exactly these bytes. False for a call that was cut off. */
-  readonly payloads: readonly { readonly field: string; readonly bytes: number; readonly complete: boolean }[];
+  /** What is kept of it, and what became of the rest. */
+  readonly payloads: readonly PayloadView[];
+  /** The holds that keep its payloads; told to auditors alone. */
+  readonly holds?: readonly HoldId[];
 }
 export const callStorySchema: z.ZodType<CallStory> = z.object({
   call: callViewSchema,
   records: z.array(z.object({ index: count, leaf: z.string() })),
-  payloads: z.array(z.object({ field: z.string(), bytes: count, complete: z.boolean() })),
+  payloads: z.array(payloadViewSchema),
+  holds: z.array(holdId).exactOptional(),
 });
 
 /** Records of the log: index and exact text. */
@@ -244,7 +278,10 @@ export const recordListSchema: z.ZodType<RecordList> = z.object({
   next: z.string().exactOptional(),
 });
 
-/** One line of `format=jsonl`: a record, or (payloads=true) a body, after the record that commits to it. */
+/**
+ * One line of `format=jsonl`: a record, or (payloads=true) a body, after the record that commits to it; or what became of a
+ * body that is not there.
+ */
 export type ExportLine =
   | { readonly index: number; readonly record: Readonly<Record<string, unknown>> }
   | {
@@ -256,6 +293,19 @@ export type ExportLine =
         readonly salt?: string;
         readonly encoding: "utf8" | "base64";
         readonly data: string;
+        /** Destroyed (`purged`) while it was being written here: `data` is the beginning of it. */
+        readonly gone?: "purged" | "missing";
+      };
+    }
+  | {
+      readonly gone: {
+        readonly call: CallId;
+        readonly field: string;
+        readonly bytes: number;
+        /** `missing`: no record says why it is not there. */
+        readonly state: "purged" | "missing";
+        /** As in PayloadView. */
+        readonly purges?: readonly number[];
       };
     };
 export const exportLineSchema: z.ZodType<ExportLine> = z.union([
@@ -268,6 +318,16 @@ export const exportLineSchema: z.ZodType<ExportLine> = z.union([
       salt: z.string().exactOptional(),
       encoding: z.enum(["utf8", "base64"]),
       data: z.string(),
+      gone: z.enum(["purged", "missing"]).exactOptional(),
+    }),
+  }),
+  z.object({
+    gone: z.object({
+      call: callId,
+      field: z.string(),
+      bytes: count,
+      state: z.enum(["purged", "missing"]),
+      purges: z.array(count).exactOptional(),
     }),
   }),
 ]);

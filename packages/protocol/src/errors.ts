@@ -32,6 +32,7 @@ export type ErrorCode =
   | "session_closed"
   | "bad_request"
   | "not_found"
+  | "purged"
   | "conflict"
   | "request_too_large"
   | "headers_too_large"
@@ -61,6 +62,8 @@ export const ERROR_SHAPES: Readonly<Record<ErrorCode, ErrorShape>> = {
   session_closed: shape(403, 7, "57P01", 5),
   bad_request: shape(400, 3, "08P01", 3),
   not_found: shape(404, 5, "42704", 1),
+  /** It was there, and was destroyed when its time was over: a record says so. */
+  purged: shape(410, 5, "42704", 1),
   conflict: shape(409, 6, "42710", 1),
   request_too_large: shape(413, 8, "54000", 1),
   headers_too_large: shape(431, 8, "54000", 1),

@@ -4,6 +4,7 @@ import { randomFillSync } from "node:crypto";
 export type SessionId = string & { readonly __brand: "SessionId" };
 export type CallId = string & { readonly __brand: "CallId" };
 export type AgentId = string & { readonly __brand: "AgentId" };
+export type HoldId = string & { readonly __brand: "HoldId" };
 
 const POOL_BYTES = 4096;
 const pool = Buffer.alloc(POOL_BYTES);
@@ -51,12 +52,15 @@ const compact = (): string => next(Date.now(), "");
 export const newSessionId = (): SessionId => `ses_${compact()}` as SessionId;
 export const newCallId = (): CallId => `call_${compact()}` as CallId;
 export const newAgentId = (): AgentId => `agt_${compact()}` as AgentId;
+export const newHoldId = (): HoldId => `hold_${compact()}` as HoldId;
 
 const idPattern = (prefix: string): RegExp => new RegExp(`^${prefix}_[0-9a-f]{32}$`);
 const SESSION = idPattern("ses");
 const CALL = idPattern("call");
 const AGENT = idPattern("agt");
+const HOLD = idPattern("hold");
 
 export const isSessionId = (value: unknown): value is SessionId => typeof value === "string" && SESSION.test(value);
 export const isCallId = (value: unknown): value is CallId => typeof value === "string" && CALL.test(value);
 export const isAgentId = (value: unknown): value is AgentId => typeof value === "string" && AGENT.test(value);
+export const isHoldId = (value: unknown): value is HoldId => typeof value === "string" && HOLD.test(value);

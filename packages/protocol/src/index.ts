@@ -9,6 +9,7 @@ export * from "./ids.ts";
 export * from "./receipt.ts";
 export * from "./record.ts";
 export * from "./replay.ts";
+export * from "./retention.ts";
 export * from "./streams.ts";
 export * from "./times.ts";
 export * from "./timestamp/index.ts";

@@ -118,7 +118,8 @@ export interface RecordBodies {
   "server.recovered": { calls: number; sessions: number; records: number };
   /**
    * Payloads of one class whose call was decided in [from, to), a month, were destroyed with their key. `root`: RFC 6962
-   * root, base64, over the UTF-8 texts `<call>/<field>` in the log's order, `count` of them.
+   * root, base64, over the UTF-8 texts `<call>/<field>`, `count` of them: calls in the order of their call.decided, fields
+   * of a call in the order of the alphabet. What a hold kept is not among them, and may go in a later purge.
    */
   "retention.purged": { class: RetentionClass; from: string; to: string; count: number; root: string; by: string };
   "retention.held": { hold: string; reason: string; by: string; filters: Readonly<Record<string, string>> };

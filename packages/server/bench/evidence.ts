@@ -375,7 +375,7 @@ async function searches(store: SqliteStore, who: readonly Caller[], middle: numb
   });
 }
 
-/** 40 pages one after another, from the newest on. */
+/** 40 pages one after another, from the newest on: the wait for each, and the CPU that it took, all threads together. */
 async function pages(
   what: string,
   name: string,
@@ -384,19 +384,23 @@ async function pages(
   ) => Promise<{ readonly items: readonly unknown[]; readonly next: string | undefined }>,
 ): Promise<void> {
   const times: number[] = [];
+  const cpu: number[] = [];
   let cursor: string | undefined;
   let found = 0;
   for (let i = 0; i < 40; i++) {
     const begin = performance.now();
+    const used = process.cpuUsage();
     const page = await ask(cursor);
+    const { user, system } = process.cpuUsage(used);
+    cpu.push((user + system) / 1000);
     times.push(performance.now() - begin);
     cursor = page.next;
     found += page.items.length;
   }
-  times.sort((a, b) => a - b);
+  for (const all of [times, cpu]) all.sort((a, b) => a - b);
   out(
     `${what.padEnd(9)} ${name}: p50 ${at(times, 0.5).toFixed(1)} p95 ${at(times, 0.95).toFixed(1)} ` +
-      `max ${at(times, 1).toFixed(1)} ms (${found})`,
+      `max ${at(times, 1).toFixed(1)} ms; CPU p50 ${at(cpu, 0.5).toFixed(1)} p95 ${at(cpu, 0.95).toFixed(1)} ms (${found})`,
   );
 }
 

@@ -148,10 +148,10 @@ function verify(file: string, tables: boolean, json: boolean): void {
 const vkeyOf = (origin: string, pem: Buffer): string => ed25519Signer(origin, parseLogKey(pem)).vkey;
 
 /** The two key files. @throws HoopishError configuration when one was changed since the configuration was checked */
-function storeKeys({ origin, keyFile, vaultKeyFile }: Config["evidence"]): StoreKeys {
+function storeKeys({ origin, keyFile, vaultKeyFile, previousKeys }: Config["evidence"]): StoreKeys {
   const vault = parseVaultKey(readFileSync(vaultKeyFile));
   if (vault === undefined) throw new HoopishError("configuration", `${vaultKeyFile} holds no vault key`);
-  return { vault, log: { origin, privateKey: readFileSync(keyFile, "utf8") } };
+  return { vault, log: { origin, privateKey: readFileSync(keyFile, "utf8"), previous: previousKeys } };
 }
 
 async function start(file: string, json: boolean): Promise<void> {
@@ -171,7 +171,13 @@ async function start(file: string, json: boolean): Promise<void> {
     beforeSigning: ({ size, root, consistency }) =>
       refuseIfBehind(
         anchors,
-        { origin: keys.log.origin, size, root: Buffer.from(root), verifiers: [parseVkey(vkey)], consistency },
+        {
+          origin: keys.log.origin,
+          size,
+          root: Buffer.from(root),
+          verifiers: [vkey, ...config.evidence.previousKeys].map(parseVkey),
+          consistency,
+        },
         { warn: (anchor, error) => logger.warn({ anchor, error: describe(error) }, "this anchor could not be asked") },
       ),
   });
@@ -192,6 +198,7 @@ async function start(file: string, json: boolean): Promise<void> {
     receipts: (untilMs) => receipts.newest(untilMs),
     openSpool: fileSpools(dirname(config.store.path)),
     agents: store.agents,
+    retention: store.retention,
     now: Date.now,
     report,
     version: VERSION,

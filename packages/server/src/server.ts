@@ -18,6 +18,9 @@ import { Refusals } from "./entry/refusals.ts";
 import type { Anchors } from "./evidence/anchors/anchors.ts";
 import type { BundlePorts } from "./evidence/bundle/export.ts";
 import type { EvidenceLog, EvidenceReader, LogTree } from "./evidence/port.ts";
+import { RetentionJob } from "./evidence/retention/job.ts";
+import type { RetentionStore } from "./evidence/retention/port.ts";
+import { Retention } from "./evidence/retention/retention.ts";
 import type { OpenSpool } from "./evidence/spool.ts";
 import type { ActorOf, Identity } from "./identity/principal.ts";
 import { compilePolicy } from "./policy/policy.ts";
@@ -32,6 +35,7 @@ export interface ServerPorts {
   readonly log: EvidenceLog;
   readonly reader: EvidenceReader;
   readonly tree: LogTree;
+  readonly retention: RetentionStore;
   readonly anchors: Pick<Anchors, "status">;
   /** What the anchors gave back: the newest of each. */
   readonly receipts: BundlePorts["receipts"];
@@ -81,6 +85,9 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
     draining: isDraining,
   };
   const http = createHttpEntry(relay, report);
+  const retention = new Retention({ store: ports.retention, payloadsMs: config.retention.payloadsMs, now });
+  const newestCallMs = await newestCall(ports.reader);
+  const job = new RetentionJob(retention, { now, newestCallMs, report });
 
   const api = createConsole({
     ...ports,
@@ -95,6 +102,8 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
     enrolment,
     challenges,
     refusals,
+    retention,
+    ending: job.ending,
     draining: isDraining,
   });
   const listener = createListener(config);
@@ -106,6 +115,7 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
     [AGENT_TUNNEL_PATH]: (request) => authorizeAgent(request, agent),
   });
   const url = await listen(listener, config);
+  job.start();
 
   return {
     url,
@@ -123,6 +133,7 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
       await settled(FAREWELL_MS);
       tunnels.close();
       listener.closeAllConnections();
+      await job.stop();
       await log.append([{ type: "server.stopped", reason }]);
     },
   };
@@ -132,6 +143,20 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
 const FAREWELL_MS = 100;
 
 const settled = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function newestCall(reader: EvidenceReader): Promise<number | undefined> {
+  const [call] = (await reader.calls(EVERY_CALL, 1, undefined)).items;
+  return call === undefined ? undefined : Date.parse(call.time);
+}
+
+const EVERY_CALL = {
+  sinceMs: undefined,
+  untilMs: undefined,
+  user: undefined,
+  connection: undefined,
+  session: undefined,
+  verdict: undefined,
+};
 
 async function idle(inFlight: ReadonlyMap<string, number>, drainMs: number): Promise<void> {
   const endMs = performance.now() + drainMs;

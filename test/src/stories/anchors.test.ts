@@ -100,6 +100,7 @@ describe.skipIf(!HAS_OPENSSL)("anchors of a log (skipped where openssl is not th
           origin: ORIGIN,
           keyFile: join(folder, "log.key"),
           vaultKeyFile: join(folder, "vault.key"),
+          previousKeys: [],
           anchors: [
             { kind: "file", folder: join(folder, "audit"), required },
             { kind: "witness", url: witnessUrl, vkey: witnessKey, everyMs: 50, required },

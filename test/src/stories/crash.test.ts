@@ -49,7 +49,7 @@ describe("a server that is killed", () => {
           broken.length / 8
             ? true
             : undefined,
-        20_000,
+        40_000,
       );
       await until(async () => (await fetch(`${chat.base}/v1/models`).catch(() => undefined))?.status === 200);
     }
@@ -71,7 +71,7 @@ describe("a server that is killed", () => {
     expect(opened.filter((id) => !closed.includes(id)).length).toBe(1);
     expect(exported.indexes).toEqual(exported.indexes.map((_, i) => (exported.indexes[0] ?? 0) + i));
     await chat.program.stop("SIGINT");
-  }, 90_000);
+  }, 150_000);
 });
 
 describe("a server that is asked to stop", () => {
@@ -103,7 +103,7 @@ describe("a server that is asked to stop", () => {
   });
 });
 
-async function until(holds: () => Promise<boolean>, timeoutMs = 20_000): Promise<void> {
+async function until(holds: () => Promise<boolean>, timeoutMs = 40_000): Promise<void> {
   const endMs = Date.now() + timeoutMs;
   while (Date.now() < endMs) {
     if (await holds()) return;

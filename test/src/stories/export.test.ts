@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { createReadStream, existsSync, readFileSync, statSync } from "node:fs";
+import { createReadStream, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { verifyBundle } from "@hoopish/protocol/bundle";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CuttingProxy } from "../world/cutting-proxy.ts";
-import type { Ended } from "../world/program.ts";
+import { type Ended, run } from "../world/program.ts";
 import { type Connected, World } from "../world/world.ts";
 
 /** An evidence bundle on its way to an auditor, over a line that breaks. */
@@ -50,6 +50,10 @@ const verdictOf = async (path: string) => verifyBundle(createReadStream(path), {
 describe("hoopish audit export --format bundle", () => {
   it("goes on where the connection broke; the file is the one that an unbroken line gives, and verifies", async () => {
     const file = world.path("ev.tar.gz");
+    const env = { HOOPISH_SERVER: proxy.url, HOOPISH_TOKEN: token };
+    const pinned = await world.cli("audit", ["audit", "pin", "--json"], { env });
+    const before = world.path("before.note");
+    writeFileSync(before, (JSON.parse(pinned.stdout) as { note: string }).note);
     proxy.cuts.push(2_000_000, 5_000_000, 1_500);
     const { code, stdout, stderr } = await exportBy("--since", "1h", "-o", file, "--json");
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
@@ -62,13 +66,17 @@ describe("hoopish audit export --format bundle", () => {
     expect(report.findings).toEqual([]);
     expect(report).toMatchObject({ verdict: "verified", requester: { name: "audit@bank.example" } });
     expect(report.counts.payloads.PRESENT_OK).toBeGreaterThanOrEqual(3);
+    // As somebody with nothing but the file, the key, and a checkpoint that internal audit had before.
+    const verify = run("hoopish", ["audit", "verify", file, "--key", world.vkey, "--checkpoint", before], {
+      env: { HOME: world.path("nobody") },
+    });
+    expect((await verify.ended).code, verify.stdout).toBe(0);
   });
 
   it("goes on in another command when the first one was killed, and the server was started anew meanwhile", async () => {
     const file = world.path("killed.tar.gz");
     const env = { ...world.env("audit"), HOOPISH_SERVER: proxy.url, HOOPISH_TOKEN: token };
     proxy.cuts.push(3_000_000);
-    const { run } = await import("../world/program.ts");
     const first = run("hoopish", ["audit", "export", "--since", "1h", "-o", file], { env });
     await first.until(() => (first.stderr.includes("going on") ? true : undefined));
     await first.stop("SIGKILL");

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
@@ -45,6 +45,15 @@ describe("what the pages say", () => {
         .map((target) => `${page} → ${target}`),
     );
     expect(dead).toEqual([]);
+  });
+
+  it("names files that exist, and tests by words that stand in them", () => {
+    const wrong = PAGES.flatMap((page) =>
+      [...text(page).matchAll(/`((?:packages|test|docs|scripts)\/[\w./-]+\.(?:ts|mjs|md))`(?: \("([^"]+)"\))?/g)]
+        .filter(([, file = "", words = ""]) => !existsSync(join(ROOT, file)) || !text(file).includes(words))
+        .map(([whole]) => `${page} → ${whole}`),
+    );
+    expect(wrong).toEqual([]);
   });
 
   it("names npm scripts that exist", () => {

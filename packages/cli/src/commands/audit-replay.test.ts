@@ -291,9 +291,9 @@ describe("audit replay --reissue", () => {
     call: call(1, 1_000),
     records,
     payloads: [
-      { field: "query", bytes: 6, complete: true },
-      { field: "request", bytes: BODY.length, complete: true },
-      { field: "delivered", bytes: OLD.length, complete: true },
+      { field: "query", bytes: 6, state: "complete" },
+      { field: "request", bytes: BODY.length, state: "complete" },
+      { field: "delivered", bytes: OLD.length, state: "complete" },
     ],
   };
   const path = `/api/v1/audit/calls/${id(1)}`;
@@ -411,8 +411,9 @@ describe("audit replay --reissue", () => {
   });
 
   it.each([
-    ["was cut off", { ...story, payloads: [{ field: "request", bytes: 3, complete: false }] }, "cut off"],
-    ["is kept no more", { ...story, payloads: [] }, "kept no more"],
+    ["was cut off", { ...story, payloads: [{ field: "request", bytes: 3, state: "cut" }] }, "cut off"],
+    ["is kept no more", { ...story, payloads: [{ field: "request", bytes: 3, state: "purged" }] }, "kept no more"],
+    ["is missing", { ...story, payloads: [{ field: "query", bytes: 3, state: "missing" }] }, "kept no more"],
     [
       "has a path that the record does not hold",
       { ...story, call: call(1, 0, { path: `/${"x".repeat(1_023)}` }) },
@@ -425,7 +426,8 @@ describe("audit replay --reissue", () => {
   });
 
   it("compares with nothing where the recorded answer is kept no more", async () => {
-    const told = { ...story, payloads: story.payloads.slice(0, 2) };
+    const answer = { field: "delivered", bytes: OLD.length, state: "purged", purges: [9] };
+    const told = { ...story, payloads: [...story.payloads.slice(0, 2), answer] };
     const { stdout } = await reissue((response) => response.end(OLD), { story: told });
     expect(stdout).toContain("none is kept to compare with");
   });

@@ -1,5 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import { type CallStory, callStorySchema, HoopishError, isCallId } from "@hoopish/protocol";
+import { type CallStory, callStorySchema, HoopishError, isCallId, isKept, type PayloadView } from "@hoopish/protocol";
 import type { Context } from "../context.ts";
 import { observeCheckpoint } from "../evidence/observe.ts";
 import type { ApiClient } from "../http/api-client.ts";
@@ -14,10 +14,7 @@ export interface AuditShowOptions {
   readonly maxBytes: number;
 }
 
-interface Body {
-  readonly field: string;
-  readonly bytes: number;
-  readonly complete: boolean;
+interface Body extends PayloadView {
   readonly encoding: "utf8" | "base64";
   readonly data: string;
   /** Not all of it is in `data`. */
@@ -34,23 +31,21 @@ export async function auditShow(context: Context, id: string, options: AuditShow
   const api = await context.api();
   await observeCheckpoint(context, api);
   const story = await api.get(`/api/v1/audit/calls/${id}`, callStorySchema);
-  const bodies: Body[] = [];
-  for (const payload of story.payloads) bodies.push(await fetchBody(api, id, payload, options.maxBytes));
+  const bodies: (Body | PayloadView)[] = [];
+  for (const payload of story.payloads) {
+    bodies.push(isKept(payload.state) ? await fetchBody(api, id, payload, options.maxBytes) : payload);
+  }
+  const { holds = [] } = story;
   const records = story.records.map(({ index, leaf }) => ({ index, leaf, record: parseLeaf(leaf) }));
 
-  if (context.output.json) return context.output.show({ call: story.call, records, payloads: bodies }, () => []);
+  if (context.output.json) return context.output.show({ call: story.call, records, payloads: bodies, holds }, () => []);
   context.output.show(story, (safe, style) => [...summary(safe, style), "", ...recordLines(safe, style)]);
   // Bodies are neutralised apart: their line feeds stay, everything that moves a cursor does not.
   for (const body of bodies) context.output.raw(bodyText(body, context.output.style));
 }
 
-async function fetchBody(
-  api: ApiClient,
-  id: string,
-  { field, bytes, complete }: CallStory["payloads"][number],
-  maxBytes: number,
-): Promise<Body> {
-  const path = `/api/v1/audit/calls/${id}/payloads/${encodeURIComponent(field)}`;
+async function fetchBody(api: ApiClient, id: string, payload: PayloadView, maxBytes: number): Promise<Body> {
+  const path = `/api/v1/audit/calls/${id}/payloads/${encodeURIComponent(payload.field)}`;
   const { body } = await api.stream(path);
   const chunks: Buffer[] = [];
   let length = 0;
@@ -63,9 +58,7 @@ async function fetchBody(
   const data = trimPartialCharacter(Buffer.concat(chunks).subarray(0, maxBytes), length > maxBytes);
   const text = isUtf8(data);
   return {
-    field,
-    bytes,
-    complete,
+    ...payload,
     encoding: text ? "utf8" : "base64",
     data: data.toString(text ? "utf8" : "base64"),
     truncated: length > maxBytes,
@@ -89,7 +82,7 @@ function parseLeaf(leaf: string): unknown {
   }
 }
 
-function summary({ call }: CallStory, style: Style): readonly string[] {
+function summary({ call, holds = [] }: CallStory, style: Style): readonly string[] {
   const verdict = verdictCell(call.verdict, style);
   const byRule = call.rule === undefined ? "" : ` by rule ${call.rule}`;
   const moved = [
@@ -116,6 +109,7 @@ function summary({ call }: CallStory, style: Style): readonly string[] {
       ["took", call.durationMs === undefined ? undefined : `${call.durationMs} ms`],
       ["bytes", moved.join(", ")],
       ["outcome", call.outcome],
+      ["kept by", holds.join(", ")],
     ],
     style,
   );
@@ -126,10 +120,18 @@ function recordLines({ records }: CallStory, style: Style): readonly string[] {
   return records.flatMap(({ index, leaf }) => [style.faint(`record ${index}`), leaf]);
 }
 
-function bodyText(body: Body, style: Style): string {
+function whyGone({ state, purges = [] }: PayloadView): string {
+  if (state === "missing") return "missing: the log commits to it, and no record says why it is not here";
+  return `destroyed when its time was over: record ${purges.join(" or ")}`;
+}
+
+function bodyText(body: Body | PayloadView, style: Style): string {
+  if (!("data" in body)) {
+    return `\n${style.strong(safeText(body.field))} ${style.faint(`(${formatBytes(body.bytes)}; ${whyGone(body)})`)}\n`;
+  }
   const notes = [
     formatBytes(body.bytes),
-    ...(body.complete ? [] : ["cut off: the log's commitment does not cover all of it"]),
+    ...(body.state === "complete" ? [] : ["cut off: the log's commitment does not cover all of it"]),
     ...(body.truncated ? ["only the beginning is shown: --max-bytes"] : []),
     ...(body.encoding === "base64" ? ["binary, in base64"] : []),
   ];

@@ -171,9 +171,9 @@ describe("audit", () => {
     call,
     records: [{ index: 7, leaf: '{"type":"call.decided"}' }],
     payloads: [
-      { field: "request", bytes: 9, complete: true },
-      { field: "delivered", bytes: 5000, complete: false },
-      { field: "answer", bytes: 3, complete: true },
+      { field: "request", bytes: 9, state: "complete" },
+      { field: "delivered", bytes: 5000, state: "cut" },
+      { field: "answer", bytes: 3, state: "complete" },
     ],
   };
   const bodies: Record<string, Buffer> = {
@@ -200,6 +200,21 @@ describe("audit", () => {
     expect(stdout).toContain("\\x1b[2J\\x1b]52;c;ZXZpbA==\\x07äéé");
     expect(stdout).toContain("binary, in base64)\n//4A\n");
     expect(stdout.replaceAll("\n", "")).not.toMatch(/\p{Cc}/u);
+  });
+
+  it("tells what became of what is gone, and which holds keep the rest", async () => {
+    const gone = [
+      { field: "request", bytes: 9, state: "purged", purges: [17, 40] },
+      { field: "delivered", bytes: 2048, state: "missing" },
+    ];
+    const holds = [`hold_${"4".repeat(32)}`];
+    const routes = { [`GET /api/v1/audit/calls/${CALL}`]: answers({ ...story, payloads: gone, holds }) };
+    const { stdout } = await cli(routes, ["audit", "show", CALL], { env: { NO_COLOR: "1" } });
+    expect(stdout).toContain("request (9 B; destroyed when its time was over: record 17 or 40)");
+    expect(stdout).toContain("delivered (2.0 KiB; missing: the log commits to it");
+    expect(stdout).toMatch(new RegExp(`kept by +${holds[0]}`));
+    const json = await cli(routes, ["audit", "show", CALL, "--json"]);
+    expect(JSON.parse(json.stdout)).toMatchObject({ payloads: gone, holds });
   });
 
   it("is one document with --json", async () => {

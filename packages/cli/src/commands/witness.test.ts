@@ -173,7 +173,8 @@ describe("hoopish witness", () => {
     const main = new URL("../testing/main-process.ts", import.meta.url);
     const args = ["--json", "witness", ...files, "--listen", "127.0.0.1:0", "--log", log.signer.vkey];
     let size = 0;
-    for (let round = 0; round < 6; round += 1) {
+    // On a busy machine a round may be over before anything was answered: as many as it takes.
+    for (let round = 0; round < 6 || (size <= 6 && round < 30); round += 1) {
       const child = spawnSource(main, args);
       const ended = outcome(child);
       const url = await readyUrl(child);
@@ -204,7 +205,7 @@ describe("hoopish witness", () => {
     }
     expect(size).toBeGreaterThan(6);
     expect(existsSync(join(folder, "state"))).toBe(true);
-  });
+  }, 60_000);
 });
 
 function readyUrl(child: ChildProcess): Promise<string> {

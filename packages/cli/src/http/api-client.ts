@@ -44,6 +44,11 @@ export class ApiClient {
     return this.#document(await this.#request(withQuery(path, query), { method: "DELETE" }), schema);
   }
 
+  /** Asks for something whose answer comes in lines while it is done. */
+  async postStream(path: string): Promise<Dispatcher.ResponseData> {
+    return this.#request(path, { method: "POST", timeoutMs: 120_000 });
+  }
+
   /** A body of any length. Reading it fails when the server breaks off. */
   async stream(
     path: string,

@@ -3,7 +3,7 @@ import {
   type CallStory,
   callStorySchema,
   HoopishError,
-  type Payloads,
+  isKept,
   type Reissued,
   reissuedSchema,
 } from "@hoopish/protocol";
@@ -79,20 +79,18 @@ async function report(api: ApiClient, of: CallId, { call, status }: Answer): Pro
 async function recordedRequest(api: ApiClient, story: CallStory): Promise<RecordedRequest> {
   const { id, method, path } = story.call;
   if (path.length >= MAX_RECORDED_PATH) throw notThere(`the path of ${id} is longer than its record`);
-  const committed = story.records.flatMap(({ leaf }) => Object.keys((JSON.parse(leaf) as Leaf).payloads ?? {}));
   for (const field of ["request", "query"]) {
     const payload = story.payloads.find((one) => one.field === field);
-    if (payload?.complete === false) throw notThere(`the ${field} of ${id} was cut off`);
-    if (payload === undefined && committed.includes(field)) throw notThere(`the ${field} of ${id} is kept no more`);
+    if (payload?.state === "cut") throw notThere(`the ${field} of ${id} was cut off`);
+    if (payload !== undefined && !isKept(payload.state)) throw notThere(`the ${field} of ${id} is kept no more`);
   }
   const query = keeps(story, "query") ? await fetchPayload(api, id, "query") : Buffer.alloc(0);
   const body = keeps(story, "request") ? await fetchPayload(api, id, "request") : Buffer.alloc(0);
   return { method, target: path + query.toString("latin1"), body };
 }
 
-type Leaf = { readonly payloads?: Payloads };
-
-const keeps = ({ payloads }: CallStory, field: string): boolean => payloads.some((payload) => payload.field === field);
+const keeps = ({ payloads }: CallStory, field: string): boolean =>
+  payloads.some((payload) => payload.field === field && isKept(payload.state));
 
 const notThere = (message: string): HoopishError =>
   new HoopishError("conflict", `${message}: it cannot be sent again as it was`, { hint: "hoopish audit show" });

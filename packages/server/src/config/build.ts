@@ -17,7 +17,12 @@ export function buildConfig(file: ConfigFile, folder: string): Config {
       origin: file.evidence.origin,
       keyFile: resolve(folder, file.evidence.keyFile),
       vaultKeyFile: resolve(folder, file.evidence.vaultKeyFile),
+      previousKeys: file.evidence.previousKeys,
       anchors: file.evidence.anchors?.map((anchor) => buildAnchor(anchor, folder)) ?? [defaultAnchor(storePath)],
+    },
+    retention: {
+      payloadsMs: { default: file.retention.default, heldOrBlocked: file.retention.heldOrBlocked },
+      recordsMs: file.retention.records,
     },
     identity: {
       issuers: file.identity.issuers.map(buildIssuer),

@@ -11,8 +11,10 @@ export interface ConfigFile {
     readonly origin: string;
     readonly keyFile: string;
     readonly vaultKeyFile: string;
+    readonly previousKeys: readonly string[];
     readonly anchors?: readonly AnchorFile[];
   };
+  readonly retention: { readonly default: number; readonly heldOrBlocked: number; readonly records: number };
   readonly identity: {
     readonly issuers: readonly IssuerFile[];
     readonly clockTolerance: number;

@@ -1,4 +1,4 @@
-import type { Api, Protocol, Role, SignInFlow } from "@hoopish/protocol";
+import type { Api, Protocol, RetentionClass, Role, SignInFlow } from "@hoopish/protocol";
 
 /** The server's configuration after it was read, checked and completed with defaults. Units stand in the names. */
 export interface Config {
@@ -16,8 +16,16 @@ export interface Config {
     readonly keyFile: string;
     /** 32 bytes, base64: seals the payloads. */
     readonly vaultKeyFile: string;
+    /** Verifier keys with which the log was signed before. */
+    readonly previousKeys: readonly string[];
     /** At least one. */
     readonly anchors: readonly AnchorConfig[];
+  };
+  readonly retention: {
+    /** How long payloads are kept after the end of the month (UTC) in which their call was decided. */
+    readonly payloadsMs: Readonly<Record<RetentionClass, number>>;
+    /** What the bank promises for records. This version destroys none, however old. */
+    readonly recordsMs: number;
   };
   readonly identity: {
     readonly issuers: readonly IssuerConfig[];

@@ -3,6 +3,7 @@ import { isLoopback, isPrivateTransport, parseHttpUrl, parseListen } from "./end
 import { checkIssuers, knownPrincipals } from "./issuer-checks.ts";
 import { type Finding, type Path, printable } from "./mistake.ts";
 import { nearMiss } from "./near-miss.ts";
+import { checkRetention } from "./retention-checks.ts";
 import type { Tree } from "./tree.ts";
 import { View } from "./view.ts";
 
@@ -15,6 +16,7 @@ export function crossCheck(tree: Tree): Finding[] {
   return [
     ...checkTransport(view),
     ...checkAnchors(view),
+    ...checkRetention(view),
     ...checkIssuers(view),
     ...checkRoles(view),
     ...checkDuplicates(view, "connections", "connection"),

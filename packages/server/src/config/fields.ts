@@ -25,8 +25,8 @@ export function name(what: string): z.ZodString {
 }
 
 /** `30m` → milliseconds. */
-export function duration(min: string, max: string): z.ZodType<number, string> {
-  const error = `write a duration from ${min} to ${max}, such as 30s, 15m or 8h`;
+export function duration(min: string, max: string, examples: string = "30s, 15m or 8h"): z.ZodType<number, string> {
+  const error = `write a duration from ${min} to ${max}, such as ${examples}`;
   const least = parseDurationMs(min);
   const most = parseDurationMs(max);
   const fits = (value: string): boolean => {

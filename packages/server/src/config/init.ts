@@ -47,8 +47,10 @@ evidence:
   # \`hoopish-server init\` made both. log.key signs the log: give its public half (init printed it; \`hoopish-server vkey\`
   # prints it again) to the auditors. vault.key seals the payloads: without it nobody reads them again. Keep copies of both
   # away from this machine.
+  # To change log.key: move it away, run \`hoopish-server init\` for a new one, and name the old one's public half here.
   keyFile: log.key
   vaultKeyFile: vault.key
+  # previousKeys: ["gateway.bank.example/hoopish+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8"]
   # Where the log's signed checkpoints go as well, so that a store that was put back from a backup, or written anew, is
   # noticed: at the start against what an anchor has seen, and by an examiner. Without this line: a folder \`anchors\`
   # beside the store, which whoever changes the store can change too. Another disk or another machine is better, and a
@@ -60,6 +62,12 @@ evidence:
     #   required: true
     # - witness: { url: "https://witness.bank.example", vkey: "bank.example/audit+a7963cb4+BGGZYxxIHdPkhKZzzsHk9Ix3Kvo4ApqHt1hOh5nfTiEs", every: 1m }
     # - timestamp: { url: "http://timestamp.bank.example", caFile: timestamp-ca.pem, every: 1h }
+
+# How long bodies (requests and answers) are kept: a month's are destroyed together, when the last moment of the month (UTC)
+# in which their call was decided is so long ago. heldOrBlocked: those of calls that policy held or blocked.
+# \`hoopish audit hold\` keeps what a dispute needs. Records and their proofs outlive the bodies: this version destroys none
+# of them, however old; \`records\` is what the bank promises, and may not be shorter than the others.
+retention: { default: 90d, heldOrBlocked: 1y, records: 7y }
 
 identity:
   # Clocks of the identity provider and this machine may differ by so much.

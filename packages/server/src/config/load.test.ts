@@ -2,6 +2,8 @@ import { describe, expect, it } from "vitest";
 import { checkConfig, checkConfigBytes, loadConfig } from "./load.ts";
 import { CA_PEM, changed, mistakes, SAMPLE, TLS, WITNESS_VKEY, worldOf } from "./testing/sample.ts";
 
+const DAY_MS = 86_400_000;
+
 describe("the sample of the contract", () => {
   it("becomes a configuration with defaults, units and absolute paths", () => {
     const config = loadConfig("/etc/h/config.yaml", worldOf({ ...TLS, "/etc/h/config.yaml": SAMPLE }));
@@ -15,7 +17,12 @@ describe("the sample of the contract", () => {
         origin: "gateway.bank.example/hoopish",
         keyFile: "/etc/h/log.key",
         vaultKeyFile: "/etc/h/vault.key",
+        previousKeys: [],
         anchors: [{ kind: "file", folder: "/etc/h/data/anchors", required: false }],
+      },
+      retention: {
+        payloadsMs: { default: 90 * DAY_MS, heldOrBlocked: 365 * DAY_MS },
+        recordsMs: 7 * 365 * DAY_MS,
       },
       identity: {
         clockToleranceSeconds: 30,
@@ -109,6 +116,15 @@ describe("the sample of the contract", () => {
       },
       { kind: "timestamp", url: "http://t.example/tsa", caFile: "/etc/h/ca.pem", everyMs: 3_600_000, required: true },
     ]);
+  });
+
+  it("takes how long payloads and records are kept", () => {
+    const text = changed(/^roles:/m, "retention: { default: 12w, records: 10y }\nroles:");
+    const check = checkConfigBytes(Buffer.from(text), "/etc/h/config.yaml", worldOf(TLS));
+    expect("config" in check && check.config.retention).toEqual({
+      payloadsMs: { default: 84 * DAY_MS, heldOrBlocked: 365 * DAY_MS },
+      recordsMs: 3_650 * DAY_MS,
+    });
   });
 
   it("fills in the limits that are left out", () => {

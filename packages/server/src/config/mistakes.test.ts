@@ -109,7 +109,7 @@ describe("one mistake", () => {
       "a key that is near to none",
       changed(/^roles:/m, "zebra: 1\nroles:"),
       [
-        '17:1: zebra: there is no key "zebra"; known here: listen, publicUrl, tls, trustProxy, store, evidence, identity, roles, connections, rules, drain, logLevel',
+        '17:1: zebra: there is no key "zebra"; known here: listen, publicUrl, tls, trustProxy, store, evidence, retention, identity, roles, connections, rules, drain, logLevel',
       ],
     ],
     [
@@ -245,6 +245,27 @@ describe("one mistake", () => {
       ],
     ],
     [
+      "payloads that would go while their call runs, and units and keys left out",
+      changed(/^roles:/m, "retention: { default: 1d, heldOrBlocked: 90, record: 7y }\nroles:"),
+      [
+        "17:23: retention.default: write a duration from 2d to 100y, such as 90d, 12w or 7y",
+        "17:42: retention.heldOrBlocked: write a duration from 2d to 100y, such as 90d, 12w or 7y",
+        '17:46: retention.record: there is no key "record"; did you mean "records"?',
+      ],
+    ],
+    [
+      "records that go before their payloads",
+      changed(/^roles:/m, "retention: { default: 2y, heldOrBlocked: 30d, records: 1y }\nroles:"),
+      ["17:56: retention.records: records must be kept as long as payloads at least: they say what became of them"],
+    ],
+    [
+      "payloads that outlive the records' standard",
+      changed(/^roles:/m, "retention: { heldOrBlocked: 8y }\nroles:"),
+      [
+        "17:12: retention: records (where nothing is written: 7y) must be kept as long as payloads at least: they say what became of them",
+      ],
+    ],
+    [
       "https and nobody to speak it",
       changed(/^tls:.*\n/m, ""),
       ["2:12: publicUrl: says https, but there is no tls here, and no trustProxy: true to say that a proxy has it"],
@@ -275,7 +296,7 @@ describe("one mistake", () => {
       "__proto__",
       changed(/^roles:/m, "__proto__: { admin: [x] }\nroles:"),
       [
-        '17:1: __proto__: there is no key "__proto__"; known here: listen, publicUrl, tls, trustProxy, store, evidence, identity, roles, connections, rules, drain, logLevel',
+        '17:1: __proto__: there is no key "__proto__"; known here: listen, publicUrl, tls, trustProxy, store, evidence, retention, identity, roles, connections, rules, drain, logLevel',
       ],
     ],
     [
@@ -313,7 +334,6 @@ describe("one mistake", () => {
 
   it("every unbuilt key of the contract is refused by name", () => {
     const later: [string, string][] = [
-      ["retention: { default: 90d }", "retention is"],
       ["masking: [{ name: a }]", "masking is"],
       ["tests: []", "policy tests are"],
     ];
@@ -333,6 +353,18 @@ describe("one mistake", () => {
     const others = [changed("then: allow", "then: block"), changed("protocol: http", "protocol: postgres")];
     for (const text of others) expect(mistakes(text)).toEqual([expect.stringContaining("not built yet")]);
   });
+});
+
+it("an earlier key of the log is a log's verifier key", () => {
+  const text = changed(
+    "gateway.bank.example/hoopish }",
+    `gateway.bank.example/hoopish, previousKeys: ["${LOG_VKEY}", x] }`,
+  );
+  expect(mistakes(text)).toEqual([
+    expect.stringMatching(
+      /^5:\d+: evidence\.previousKeys\[1\]: write the verifier key that `hoopish-server vkey` printed/,
+    ),
+  ]);
 });
 
 describe("the evidence's keys", () => {

@@ -1,6 +1,6 @@
 import { APIS } from "@hoopish/protocol";
 import { z } from "zod";
-import { isWitnessKey, WITNESS_KEY_ERROR } from "./anchor-keys.ts";
+import { isLogVkey, isWitnessKey, LOG_VKEY_ERROR, WITNESS_KEY_ERROR } from "./anchor-keys.ts";
 import type { ConfigFile } from "./config-file.ts";
 import { parseHttpUrl, parseListen } from "./endpoints.ts";
 import { duration, flag, name, size, text, whole } from "./fields.ts";
@@ -125,6 +125,9 @@ const anchor = z.strictObject({
   required: flag().prefault(false),
 });
 
+/** A call may last a day; below that its payload would be due while it runs. */
+const kept = (standard: string) => duration("2d", "100y", "90d, 12w or 7y").prefault(standard);
+
 const originError = "write a name for the log such as gateway.bank.example/hoopish: no scheme, no spaces, no +";
 
 const fileSchema = z.strictObject({
@@ -138,11 +141,13 @@ const fileSchema = z.strictObject({
     origin: z.string({ error: originError }).regex(/^(?!\w+:\/\/)[\x21-\x2a\x2c-\x7e]{1,255}$/, originError),
     keyFile: file.default("log.key"),
     vaultKeyFile: file.default("vault.key"),
+    previousKeys: z.array(z.string({ error: LOG_VKEY_ERROR }).refine(isLogVkey, LOG_VKEY_ERROR)).default([]),
     anchors: z
       .array(anchor)
       .min(1, "name an anchor, or leave `anchors` out to have a file beside the store")
       .exactOptional(),
   }),
+  retention: z.strictObject({ default: kept("90d"), heldOrBlocked: kept("1y"), records: kept("7y") }).prefault({}),
   identity: z.strictObject({
     issuers: z.array(issuer).min(1, "without an issuer nobody can sign in"),
     clockTolerance: duration("0s", "5m").prefault("30s"),

@@ -8,7 +8,6 @@ const refuse = (what: string): string =>
 
 /** Paths with `*` for each index. */
 const UNBUILT_KEYS: ReadonlyMap<string, string> = new Map([
-  ["retention", refuse("retention is")],
   ["masking", refuse("masking is")],
   ["tests", refuse("policy tests are")],
   ["connections.*.record", refuse("record (what of an answer is kept) is")],

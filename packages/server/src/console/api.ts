@@ -9,6 +9,7 @@ import { type ConsoleEnv, type ConsolePorts, callerOf } from "./context.ts";
 import { logRoutes } from "./log.ts";
 import { recordRoutes } from "./records.ts";
 import { replayRoutes } from "./replay.ts";
+import { retentionRoutes } from "./retention.ts";
 import { sessionRoutes } from "./sessions.ts";
 
 const MAX_BODY_BYTES = 65_536;
@@ -72,6 +73,7 @@ export function createConsole(ports: ConsolePorts): Hono<ConsoleEnv> {
   app.route("/api/v1", recordRoutes(ports));
   app.route("/api/v1", logRoutes(ports));
   app.route("/api/v1", replayRoutes(ports));
+  app.route("/api/v1", retentionRoutes(ports));
   app.route("/api/v1", agentRoutes(ports));
 
   app.notFound((context) => context.json(new HoopishError("not_found", "there is nothing at this path").toBody(), 404));

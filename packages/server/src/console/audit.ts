@@ -1,6 +1,7 @@
 import { Readable } from "node:stream";
 import {
   HoopishError,
+  isKept,
   isSessionId,
   PAYLOAD_FIELDS,
   type PayloadField,
@@ -38,8 +39,9 @@ export function auditRoutes(ports: ConsolePorts): Hono<ConsoleEnv> {
     const field = context.req.param("field") as PayloadField;
     if (!PAYLOAD_FIELDS.includes(field)) throw new HoopishError("not_found", "no such payload");
     const story = await visibleCall(context.get("caller"), context.req.param("id"), ports);
-    if (!story.payloads.some((payload) => payload.field === field))
-      throw new HoopishError("not_found", "no such payload");
+    const payload = story.payloads.find((one) => one.field === field);
+    if (payload?.state === "purged") throw purged(payload.purges ?? []);
+    if (payload === undefined || !isKept(payload.state)) throw new HoopishError("not_found", "no such payload");
     await searched(context.get("caller"), { call: story.call.id, payload: field }, 1, ports);
     return streamed(ports.reader.payload(story.call.id, field), "application/octet-stream");
   });
@@ -113,6 +115,9 @@ export function streamed(chunks: AsyncIterable<Uint8Array>, type: string): Respo
   const stream = Readable.toWeb(Readable.from(chunks, { objectMode: false, highWaterMark: 262_144 }));
   return new Response(stream as ReadableStream, { headers: { "content-type": type } });
 }
+
+const purged = (records: readonly number[]): HoopishError =>
+  new HoopishError("purged", `this payload was destroyed when its time was over: record ${records.join(" or ")}`);
 
 const ownOnly = (caller: Caller): { user?: string } => (seesAll(caller) ? {} : { user: caller.principal.user });
 

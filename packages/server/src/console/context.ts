@@ -8,6 +8,7 @@ import type { Refusals } from "../entry/refusals.ts";
 import type { Anchors } from "../evidence/anchors/anchors.ts";
 import type { BundlePorts } from "../evidence/bundle/export.ts";
 import type { EvidenceLog, EvidenceReader, LogTree } from "../evidence/port.ts";
+import type { Retention } from "../evidence/retention/retention.ts";
 import type { OpenSpool } from "../evidence/spool.ts";
 import type { ActorOf, Identity, Principal } from "../identity/principal.ts";
 import { type RoleGroups, rolesOf } from "../identity/roles.ts";
@@ -32,6 +33,9 @@ export interface ConsolePorts {
   readonly refusals: Refusals;
   readonly reader: EvidenceReader;
   readonly tree: LogTree;
+  readonly retention: Retention;
+  /** Aborted when the server ends. */
+  readonly ending: AbortSignal;
   readonly anchors: Pick<Anchors, "status">;
   /** For bundles. */
   readonly receipts: BundlePorts["receipts"];

@@ -10,5 +10,8 @@ export async function visibleCall(caller: Caller, id: string, ports: ConsolePort
   if (story === undefined || (!seesAll(caller) && story.call.user !== caller.principal.user)) {
     throw new HoopishError("not_found", "no such call");
   }
-  return story;
+  if (seesAll(caller)) return story;
+  // That a call is held may tell somebody of an inquiry into himself.
+  const { holds: _, ...rest } = story;
+  return rest;
 }

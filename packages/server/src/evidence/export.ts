@@ -5,6 +5,7 @@ import type { OcsfSource } from "./views/ocsf/event.ts";
 import { Views } from "./views/views.ts";
 
 type PayloadItem = ExportItem & { readonly kind: "payload" };
+type GoneItem = ExportItem & { readonly kind: "gone" };
 
 /**
  * An export as lines of JSON (ExportLine in control-api.ts): records, each followed by the payloads that it commits to.
@@ -17,10 +18,18 @@ export async function* exportJsonl(items: AsyncIterable<readonly ExportItem[]>):
     const parts: Buffer[] = [];
     for (const item of batch) {
       if (item.kind === "record") parts.push(Buffer.from(`{"index":${item.index},"record":${item.leaf}}\n`));
-      else line.push(item, parts);
+      else if (item.kind === "payload") line.push(item, parts);
+      else parts.push(Buffer.from(goneText(item)));
     }
     if (parts.length > 0) yield parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
   }
+}
+
+/** A line of its own, or the end of one that was begun. */
+function goneText({ call, field, length, offset, state, purges }: GoneItem): string {
+  if (offset > 0) return `","gone":${JSON.stringify(state)}}}\n`;
+  const facts = { call, field, bytes: length, state, ...(purges === undefined ? {} : { purges }) };
+  return `{"gone":${JSON.stringify(facts)}}\n`;
 }
 
 /** Writes one payload's line from its items. */

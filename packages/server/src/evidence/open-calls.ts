@@ -7,6 +7,7 @@ import {
   type PayloadField,
   type RecordDraft,
 } from "@hoopish/protocol";
+import { CallIndex } from "./call-index.ts";
 import type { PayloadPiece } from "./port.ts";
 
 const FIELD_INDEX = Object.fromEntries(PAYLOAD_FIELDS.map((field, index) => [field, index])) as Record<
@@ -29,7 +30,7 @@ export interface Admission {
  * one caller is refused here, alone, and not by the database together with everybody's batch.
  */
 export class OpenCalls {
-  readonly #calls = new Map<CallId, Sequence>();
+  readonly #calls = new CallIndex<Sequence>();
 
   /** @throws HoopishError evidence_unavailable; nothing is changed then */
   admit(drafts: readonly RecordDraft[], pieces: readonly PayloadPiece[]): Admission {

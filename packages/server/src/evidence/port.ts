@@ -146,7 +146,7 @@ export interface KeptPayload {
   readonly length: number;
   /** Undefined where a crash cut it. */
   readonly salt: Uint8Array | undefined;
-  /** All of it, in one or more chunks. @throws HoopishError evidence_unavailable when it is gone by then */
+  /** All of it, in one or more chunks. @throws HoopishError purged when it is gone by then */
   chunks(): AsyncIterable<Uint8Array>;
 }
 
@@ -157,8 +157,9 @@ export interface EvidenceReader {
   call(id: CallId): Promise<CallStory | undefined>;
   /** Records of any type, newest first. `cursor` is a page's `next`. */
   search(filter: RecordFilter, limit: number, cursor: string | undefined): Promise<Page<FoundRecord>>;
+  /** @throws HoopishError purged, in the middle too: then what came before it is not the whole */
   payload(id: CallId, field: PayloadField): AsyncIterable<Uint8Array>;
-  /** A payload as it flowed: its bytes, and when each part of them was taken. */
+  /** A payload as it flowed: its bytes, and when each part of them was taken. @throws as `payload` */
   pieces(id: CallId, field: PayloadField): AsyncIterable<TimedPiece>;
   /** Sessions that have ended or were left open by a crash, newest first; of one user when `user` is given. */
   pastSessions(user: string | undefined, limit: number, cursor: string | undefined): Promise<Page<SessionView>>;
@@ -191,4 +192,18 @@ export type ExportItem =
       readonly utf8: boolean;
       readonly offset: number;
       readonly bytes: Uint8Array;
+    }
+  /**
+   * A payload that the log tells of and that is not kept. `offset` above 0: it was destroyed while it was exported, so many
+   * of its bytes came before this, and the rest does not come.
+   */
+  | {
+      readonly kind: "gone";
+      readonly call: CallId;
+      readonly field: PayloadField;
+      readonly length: number;
+      readonly offset: number;
+      readonly state: "purged" | "missing";
+      /** `purged`: indexes of the records that may tell of it. */
+      readonly purges?: readonly number[];
     };

@@ -2,9 +2,9 @@ import {
   type CallId,
   type CallStory,
   HoopishError,
+  isKept,
   MAX_REPLAY_PIECE_BYTES,
   type PayloadField,
-  type Payloads,
   REPLAYED_FIELDS,
   type ReplayLine,
   type SessionId,
@@ -61,7 +61,7 @@ export async function* replayLines(
     if (story === undefined) continue;
     yield lineOf(callLine(story));
     for (const field of REPLAYED_FIELDS) {
-      if (!story.payloads.some((payload) => payload.field === field)) continue;
+      if (!story.payloads.some((payload) => payload.field === field && isKept(payload.state))) continue;
       for await (const { bytes, atMs } of reader.pieces(id, field)) {
         for (let at = 0; at < bytes.length; at += MAX_REPLAY_PIECE_BYTES) {
           const data = base64(bytes.subarray(at, at + MAX_REPLAY_PIECE_BYTES));
@@ -77,15 +77,19 @@ const base64 = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
 
 function callLine({ call, records, payloads }: CallStory): ReplayLine {
-  const leaves = records.map(({ leaf }) => JSON.parse(leaf) as StoredRecord & { readonly payloads?: Payloads });
+  const leaves = records.map(({ leaf }) => JSON.parse(leaf) as StoredRecord);
   const endedAt = leaves.find(({ type }) => type === "call.answered" || type === "call.interrupted")?.time;
-  const committed = leaves.flatMap((record) => Object.keys(record.payloads ?? {}));
-  const kept = payloads.map(({ field }) => field);
-  const gone = committed.filter((field) => !kept.includes(field));
-  return { call, ...(endedAt === undefined ? {} : { endedAt }), payloads, gone };
+  const kept = payloads
+    .filter(({ state }) => isKept(state))
+    .map(({ field, bytes, state }) => ({ field, bytes, complete: state === "complete" }));
+  const gone = payloads.filter(({ state }) => !isKept(state)).map(({ field }) => field);
+  return { call, ...(endedAt === undefined ? {} : { endedAt }), payloads: kept, gone };
 }
 
-/** Whether two calls asked the same: connection, method, path, and query and body byte for byte. */
+/**
+ * Whether two calls asked the same: connection, method, path, and query and body byte for byte.
+ * @throws HoopishError purged where one of them asked something that is not kept any more
+ */
 export async function sameRequest(
   one: CallStory,
   other: CallStory,

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type CallId, newCallId, type RecordActor } from "@hoopish/protocol";
+import { type CallId, formatLogKey, newCallId, newLogKey, type RecordActor } from "@hoopish/protocol";
 import { verifyBundle } from "@hoopish/protocol/bundle";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import {
@@ -52,6 +52,16 @@ async function writeCall(answer: Buffer, connection = "model-x", user = "scienti
   await store.log.append([answeredDraft({ call, connection, user }, [delivered])], [delivered.piece]);
   return call;
 }
+
+const NO_FILTER = {
+  types: undefined,
+  user: undefined,
+  connection: undefined,
+  session: undefined,
+  call: undefined,
+  sinceMs: undefined,
+  untilMs: undefined,
+};
 
 const request = (more: Partial<BundleRequest> = {}): BundleRequest => ({
   actor: auditor,
@@ -140,6 +150,36 @@ test("with a filter, every record is in, and what is withheld is named", async (
   expect(report.counts).toMatchObject({ records: 5, payloads: { PRESENT_OK: 2, WITHHELD: 2 } });
   const none = await verify(await bytesOf(await beginExport(request({ payloads: false }), ports)));
   expect(none.counts.payloads).toMatchObject({ PRESENT_OK: 0, WITHHELD: 4 });
+});
+
+test("after a change of key the log goes on, says so, and is verified with both keys", async () => {
+  await writeCall(Buffer.from("before"));
+  const old = store.tree.vkey;
+  await store.close();
+  const path = join(folder, "hoopish.db");
+  const privateKey = formatLogKey(newLogKey());
+  const changed = (previous: readonly string[]) =>
+    openSqliteStore({
+      path,
+      keys: { ...TEST_KEYS, log: { ...TEST_KEYS.log, privateKey, previous } },
+      replica: "gw-1",
+      clock: () => nowMs,
+    });
+  await expect(changed([])).rejects.toThrow(/previousKeys/);
+  store = await changed([old]);
+  ports = { ...ports, log: store.log, reader: store.reader, tree: store.tree };
+  await writeCall(Buffer.from("after"));
+  const bundle = await bytesOf(await beginExport(request(), ports));
+  const report = await verifyBundle(once(bundle), { keys: [store.tree.vkey, old] });
+  expect(report.findings).toEqual([]);
+  expect(report.verdict).toBe("verified");
+  expect(report.counts.records).toBe(6);
+  const { items } = await store.reader.search({ ...NO_FILTER, types: ["key.rotated"] }, 10, undefined);
+  expect(items.map(({ leaf }) => JSON.parse(leaf))).toMatchObject([{ key: store.tree.vkey, previous: old }]);
+  // Once: the next start finds its own key's signature.
+  await store.close();
+  store = await changed([old]);
+  expect((await store.reader.search({ ...NO_FILTER, types: ["key.rotated"] }, 10, undefined)).items).toHaveLength(1);
 });
 
 test("another log's key does not verify it", async () => {

@@ -2,7 +2,7 @@ import type { PayloadField } from "@hoopish/protocol";
 import type { RecordBytes, WantedFields } from "../../evidence/port.ts";
 import { idBytes } from "./keys.ts";
 import type { Query } from "./query.ts";
-import type { VaultReader } from "./vault/vault-reader.ts";
+import { PAYLOAD_START, type PayloadPart, type PayloadPosition, type VaultReader } from "./vault/vault-reader.ts";
 
 /**
  * What an export of the whole log asks for, in answers of about a megabyte: one question for some hundred calls, and one
@@ -92,14 +92,14 @@ function inlinePlaces(
 ): readonly [number, number] {
   let start: number | undefined;
   let end = 0;
-  for (let block: number | undefined = 0; block !== undefined; ) {
-    const { pieces, nextBlock } = vault.part(callKey, field, block);
+  for (let from: PayloadPosition | undefined = PAYLOAD_START; from !== undefined; ) {
+    const { pieces, next }: PayloadPart = vault.part(callKey, field, from);
     for (const { bytes } of pieces) {
       const placed = place(bytes);
       start ??= placed[0];
       end = placed[1];
     }
-    block = nextBlock;
+    from = next;
   }
   return start === undefined ? place(NOTHING) : [start, end];
 }

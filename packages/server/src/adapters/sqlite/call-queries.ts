@@ -1,8 +1,11 @@
-import type { CallId, CallStory, Payloads, SessionId, SessionView } from "@hoopish/protocol";
+import type { CallId, CallStory, HoldId, SessionId, SessionView } from "@hoopish/protocol";
 import type { CallFilter, Page, RecordedCall } from "../../evidence/port.ts";
 import { callView, sessionView } from "../../evidence/views/lists.ts";
 import { idBytes } from "./keys.ts";
+import { payloadViews } from "./payload-states.ts";
 import type { Query } from "./query.ts";
+import { activeHolds } from "./retention/holds.ts";
+import { type HeldFacts, holdMatcher } from "./retention/month-calls.ts";
 import { findCalls } from "./search/call-search.ts";
 import type { VaultReader } from "./vault/vault-reader.ts";
 
@@ -50,17 +53,23 @@ export function callStory(query: Query, vault: VaultReader, id: CallId): CallSto
   const told = records
     .map(({ index, leaf }) => ({ index, leaf: text(leaf) }))
     .sort((left, right) => left.index - right.index);
-  const committed: Payloads = Object.assign(
-    {},
-    ...told.map(({ leaf }) => (JSON.parse(leaf) as { payloads?: Payloads }).payloads ?? {}),
-  );
-  const payloads = vault.payloadsOf(row.key).map(({ field, length, salted }) => ({
-    field,
-    bytes: length,
-    complete: salted && committed[field]?.len === length,
-  }));
+  const leaves = told.map(({ leaf }) => leaf);
   const { endedAt: _, ...call } = view(row);
-  return { call, records: told, payloads };
+  return { call, records: told, payloads: payloadViews(query, vault, row.key, leaves), holds: holdsOn(query, row.key) };
+}
+
+/** The holds that keep a call. */
+function holdsOn(query: Query, key: number): readonly HoldId[] {
+  const holds = activeHolds(query);
+  if (holds.length === 0) return [];
+  const facts = query.get<{ id: Uint8Array } & Omit<HeldFacts, "id">>(
+    `SELECT calls.id AS id, time AS timeMs, session, user, connection
+     FROM calls JOIN series ON series.key = calls.series WHERE calls.key = ?`,
+    key,
+  );
+  if (facts === undefined) return [];
+  const id = `call_${Buffer.from(facts.id).toString("hex")}` as CallId;
+  return holdMatcher(query, holds)({ ...facts, id });
 }
 
 interface SessionRow {

@@ -42,6 +42,7 @@ export class Commits implements EvidenceStore {
   #intake: IntakeState;
   #next: number;
   #unsettled = false;
+  #last: Promise<unknown> = Promise.resolve();
 
   static async open(threads: DatabaseThreads, options: CommitsOptions): Promise<Commits> {
     const commits = new Commits(threads, options);
@@ -57,7 +58,22 @@ export class Commits implements EvidenceStore {
     this.#intake = this.#afterRecovery();
   }
 
-  async commit(batch: Batch): Promise<number> {
+  commit(batch: Batch): Promise<number> {
+    return this.#inTurn(() => this.#commit(batch));
+  }
+
+  /**
+   * The intake forgets what it holds, all of which is in the database then: payloads that were destroyed there must not be
+   * readable here. @throws StoreLost when the disk failed
+   */
+  renewIntake(): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#ready();
+      await this.#withIntake((intake) => intake.renew());
+    });
+  }
+
+  async #commit(batch: Batch): Promise<number> {
     await this.#ready();
     const rows = this.#payloads.place(batch, this.#next);
     const changes = batch.changes.length === 0 ? NO_CHANGES : Buffer.from(JSON.stringify(batch.changes));
@@ -75,10 +91,12 @@ export class Commits implements EvidenceStore {
     return first;
   }
 
-  async probe(): Promise<void> {
-    await this.#ready();
-    await this.#writer.ask("writer.probe");
-    if (this.#writer.stuck !== undefined) throw this.#writer.stuck;
+  probe(): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#ready();
+      await this.#writer.ask("writer.probe");
+      if (this.#writer.stuck !== undefined) throw this.#writer.stuck;
+    });
   }
 
   /**
@@ -100,6 +118,13 @@ export class Commits implements EvidenceStore {
   close(): void {
     if (this.#intake.kind === "open") this.#intake.intake.close();
     this.#intake = { kind: "closed" };
+  }
+
+  /** The intake takes one thing at a time. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(work);
+    this.#last = result.catch(() => undefined);
+    return result;
   }
 
   /** A writer that lives and is not stuck, and an intake that takes batches. @throws Error; nothing was written then */
@@ -141,14 +166,14 @@ export class Commits implements EvidenceStore {
     this.#intake = { kind: "open", intake, storePath };
   }
 
-  /** @returns the batch's number */
-  async #append(batch: Uint8Array): Promise<number> {
+  /** Undefined: there is none. An intake whose disk failed is opened again before anything else is written. */
+  async #withIntake<T>(use: (intake: Intake) => Promise<T>): Promise<T | undefined> {
     const state = this.#intake;
-    if (state.kind === "none") return 0;
+    if (state.kind === "none") return undefined;
     if (state.kind !== "open") throw new Error("the intake is not open");
     const { intake, storePath } = state;
     try {
-      return await intake.append(batch);
+      return await use(intake);
     } catch (error) {
       if (error instanceof StoreLost) {
         intake.close();
@@ -177,7 +202,8 @@ export class Commits implements EvidenceStore {
       await writer.applied();
       return;
     }
-    const seq = await this.#append(place.subarray(0, length));
+    const batchBytes = place.subarray(0, length);
+    const seq = (await this.#withIntake((intake) => intake.append(batchBytes))) ?? 0;
     // Its successor has looked at the intake already, and may have found the batch there or not.
     if (writer.lost) throw new StoreLost("the store's thread has ended");
     ring.publish(length, seq, false);

@@ -119,7 +119,7 @@ async function checkCall(store: SqliteStore, call: CallId, acks: Acknowledged): 
   const ended = JSON.parse(story?.records.at(-1)?.leaf ?? "{}") as StoredRecord;
   if (acks.answered.has(call)) expect(ended.type).toBe("call.answered");
   if (ended.type === "call.interrupted") expect(ended.delivered).toBe(delivered.length);
-  else expect(story?.payloads).toContainEqual({ field: "delivered", bytes: delivered.length, complete: true });
+  else expect(story?.payloads).toContainEqual({ field: "delivered", bytes: delivered.length, state: "complete" });
 }
 
 test("kill -9 loses nothing that was acknowledged, three times over", { timeout: 120_000 }, async () => {
@@ -155,6 +155,7 @@ async function checkLog(store: SqliteStore, decided: ReadonlySet<CallId>): Promi
           expect(verifyCommitment(commitment ?? { c: "", len: 0 }, item.salt, item.bytes)).toBe(true);
         continue;
       }
+      if (item.kind === "gone") throw new Error(`${item.call} ${item.field} is not there`);
       expect(item.index).toBe(next++);
       const record = JSON.parse(item.leaf) as StoredRecord & { payloads?: Record<string, { c: string; len: number }> };
       expect(record.src.n).toBe(numbers.get(record.src.boot) ?? 0);

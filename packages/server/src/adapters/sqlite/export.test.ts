@@ -38,7 +38,7 @@ describe("export", () => {
     const told = (await items(true)).map((item) =>
       item.kind === "record"
         ? (JSON.parse(item.leaf) as StoredRecord).type
-        : `${item.field}=${Buffer.from(item.bytes)}`,
+        : `${item.field}=${item.kind === "payload" ? Buffer.from(item.bytes) : item.state}`,
     );
     expect(told).toEqual(["call.decided", "request=question", "call.answered", "delivered=answer"]);
     const lines: string[] = [];
@@ -74,6 +74,26 @@ describe("export", () => {
     const call = newCallId();
     await store.log.append([decidedDraft({ call })], [{ call, field: "delivered", seq: 0, bytes: Buffer.from("a") }]);
     expect((await items(true)).map(({ kind }) => kind)).toEqual(["record"]);
+  });
+
+  test("a body whose last piece came alone and empty, for its salt, is one line", async () => {
+    const call = newCallId();
+    const asked = wholePayload(call, "request", Buffer.from("question"));
+    const { salt, ...piece } = asked.piece;
+    await store.log.append([decidedDraft({ call })], [piece]);
+    // A block of its own: what was appended before is in the database when it comes.
+    await items(false);
+    const last = { ...piece, seq: 1, bytes: Buffer.alloc(0), salt: salt as Uint8Array };
+    await store.log.append([answeredDraft({ call }, [asked])], [last]);
+    let text = "";
+    for await (const chunk of exportJsonl(store.reader.export(EVER, true))) text += chunk;
+    const lines = text.split("\n").filter((line) => line !== "");
+    expect(lines.map((line) => Object.keys(exportLineSchema.parse(JSON.parse(line))))).toEqual([
+      ["index", "record"],
+      ["index", "record"],
+      ["payload"],
+    ]);
+    expect(lines[2]).toContain('"data":"question"}}');
   });
 
   test("a large body comes in items of about 256 KiB, in order, known as text or not from the first on", async () => {

@@ -7,6 +7,7 @@ export const ANSWERED: number = typeNumber("call.answered");
 export const INTERRUPTED: number = typeNumber("call.interrupted");
 export const OPENED: number = typeNumber("session.open");
 export const CLOSED: number = typeNumber("session.close");
+export const PURGED: number = typeNumber("retention.purged");
 
 /** What a record means to the derived tables. */
 export interface IndexEntry {

@@ -1,6 +1,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { StoredRecord } from "@hoopish/protocol";
-import { ANSWERED, CLOSED, DECIDED, INTERRUPTED, type IndexEntry, indexEntry, OPENED } from "./index-entry.ts";
+import type { RecordDraft, StoredRecord } from "@hoopish/protocol";
+import { ANSWERED, CLOSED, DECIDED, INTERRUPTED, type IndexEntry, indexEntry, OPENED, PURGED } from "./index-entry.ts";
+import { monthOf, retentionNumber } from "./keys.ts";
 import { BLOCK_RECORDS } from "./search/time-blocks.ts";
 import { Series } from "./series.ts";
 
@@ -20,6 +21,7 @@ const CATCH_UP_RECORDS = 4096;
  */
 export class Indexer {
   readonly #db: DatabaseSync;
+  readonly #leafOf: (index: number) => Uint8Array;
   readonly #insertCall: StatementSync;
   readonly #endCall: StatementSync;
   readonly #insertSession: StatementSync;
@@ -35,8 +37,10 @@ export class Indexer {
   #earliest = Number.POSITIVE_INFINITY;
   #latest = Number.NEGATIVE_INFINITY;
 
-  constructor(db: DatabaseSync) {
+  /** @param leafOf the record at an index; this database's own, where nothing else is said */
+  constructor(db: DatabaseSync, leafOf: (index: number) => Uint8Array = leavesOf(db)) {
     this.#db = db;
+    this.#leafOf = leafOf;
     this.#insertCall = db.prepare(
       "INSERT OR IGNORE INTO calls (key, id, time, series, session, verdict, ended) VALUES (?, ?, ?, ?, ?, ?, ?)",
     );
@@ -112,6 +116,9 @@ export class Indexer {
       case CLOSED:
         this.#closeSession.run(index, bytes(entry.session));
         break;
+      case PURGED:
+        this.#writePurge(index);
+        break;
       default:
         if (entry.call !== "") this.#mention.run(bytes(entry.call), index);
     }
@@ -121,6 +128,13 @@ export class Indexer {
 
   #end(index: number, { call }: IndexEntry): void {
     if (!this.#undecided.has(call)) this.#endCall.run(index, bytes(call));
+  }
+
+  #writePurge(index: number): void {
+    const purged = JSON.parse(Buffer.from(this.#leafOf(index)).toString()) as RecordDraft<"retention.purged">;
+    this.#db
+      .prepare("INSERT OR IGNORE INTO purges (idx, retention, month) VALUES (?, ?, ?)")
+      .run(index, retentionNumber(purged.class), monthOf(Date.parse(purged.from)));
   }
 
   #widen(index: number, timeMs: number): void {
@@ -153,5 +167,10 @@ export class Indexer {
     }
   }
 }
+
+const leavesOf =
+  (db: DatabaseSync) =>
+  (index: number): Uint8Array =>
+    (db.prepare("SELECT leaf FROM records WHERE idx = ?").get(index) as { leaf: Uint8Array }).leaf;
 
 const bytes = (uuid: string): Buffer => Buffer.from(uuid, "hex");

@@ -306,7 +306,7 @@ describe("the vault", () => {
       const store = await started(attacked(sql));
       const story = await store.reader.call(calls[0] as CallId);
       expect(JSON.parse(story?.records[0]?.leaf ?? "{}")).toMatchObject({ payloads: { request: { len: 9 } } });
-      expect(story?.payloads.filter(({ complete }) => complete)).toEqual([]);
+      expect(story?.payloads.filter(({ state }) => state === "complete")).toEqual([]);
     }
   });
 });
@@ -346,6 +346,7 @@ describe("the tables that searches read: a call is hidden from a search, not fro
     ],
     ["an event is deleted", "DELETE FROM events WHERE idx = 1", /the event \d+ is shown as /],
     ["an event is said to be of another type", "UPDATE event_series SET type = type + 100", /the event 0 is shown as /],
+    ["a purge is made up", "INSERT INTO purges VALUES (9, 0, 24321)", /the purge 9 is shown, and the log has none/],
     ["a mention is made up", "INSERT INTO mentions VALUES (zeroblob(16), 5)", /the mention \d+ is shown/],
     [
       "calls are deleted and said to be shown",

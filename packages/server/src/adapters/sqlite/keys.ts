@@ -16,6 +16,7 @@ export const fieldOf = (number: number): PayloadField => FIELDS[number] as Paylo
 /** Stored too. */
 const VERDICTS = ["allow", "hold", "block"] as const;
 export const verdictNumber = (verdict: (typeof VERDICTS)[number]): number => VERDICTS.indexOf(verdict);
+export const verdictOf = (number: number): (typeof VERDICTS)[number] => VERDICTS[number] as (typeof VERDICTS)[number];
 export const VERDICT_NUMBERS: readonly number[] = VERDICTS.map((_, number) => number);
 
 /** Part of what is stored: a new type gets the next number, 255 at most. */

@@ -1,4 +1,5 @@
-import { type CallId, retentionClassOf } from "@hoopish/protocol";
+import { retentionClassOf } from "@hoopish/protocol";
+import { CallIndex } from "../../evidence/call-index.ts";
 import type { Batch, PayloadPart } from "../../evidence/store.ts";
 import { fieldNumber, monthOf, retentionNumber } from "./keys.ts";
 import type { VaultRow } from "./wire.ts";
@@ -16,7 +17,7 @@ interface OpenCall {
 
 /** To which call, and under which key, the next pieces of each open call's payloads go. */
 export class OpenPayloads {
-  readonly #calls = new Map<CallId, OpenCall>();
+  readonly #calls = new CallIndex<OpenCall>();
 
   /** The rows of a batch whose first record has this index. */
   place(batch: Batch, firstIndex: number): VaultRow[] {

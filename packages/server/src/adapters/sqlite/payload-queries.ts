@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import type { PayloadField } from "@hoopish/protocol";
-import type { VaultReader } from "./vault/vault-reader.ts";
+import { PAYLOAD_START, type PayloadPosition, type VaultReader } from "./vault/vault-reader.ts";
 
 /** A stretch of a payload that came at one time. */
 export interface TimedBytes {
@@ -12,26 +12,34 @@ export interface TimedBytes {
 export interface PayloadBytes {
   readonly pieces: readonly TimedBytes[];
   /** Where the payload goes on; undefined: that was the end. */
-  readonly nextBlock: number | undefined;
+  readonly next: PayloadPosition | undefined;
 }
 
-/** A part of one payload, some 256 KiB at most, and the block with which to go on. The bytes have memory of their own. */
-export function readPayload(vault: VaultReader, callKey: number, field: PayloadField, fromBlock: number): PayloadBytes {
-  const { pieces, nextBlock } = vault.part(callKey, field, fromBlock);
-  return { pieces: pieces.map(({ bytes, atMs }) => ({ bytes: new Uint8Array(bytes), atMs })), nextBlock };
+/**
+ * A part of one payload, some 256 KiB at most, and where to go on. The bytes have memory of their own.
+ * @throws Error with code HOOPISH_PURGED when the payload was destroyed
+ */
+export function readPayload(
+  vault: VaultReader,
+  callKey: number,
+  field: PayloadField,
+  from: PayloadPosition,
+): PayloadBytes {
+  const { pieces, next } = vault.part(callKey, field, from);
+  return { pieces: pieces.map(({ bytes, atMs }) => ({ bytes: new Uint8Array(bytes), atMs })), next };
 }
 
 /** Whether a whole payload is valid UTF-8, however large it is. */
 export function payloadIsUtf8(vault: VaultReader, callKey: number, field: PayloadField): boolean {
   let carried: Buffer = Buffer.alloc(0);
-  let block: number | undefined = 0;
-  while (block !== undefined) {
-    const part: PayloadBytes = readPayload(vault, callKey, field, block);
+  let from: PayloadPosition | undefined = PAYLOAD_START;
+  while (from !== undefined) {
+    const part: PayloadBytes = readPayload(vault, callKey, field, from);
     const bytes = Buffer.concat([carried, ...part.pieces.map((piece) => piece.bytes)]);
-    const cut: number = part.nextBlock === undefined ? bytes.length : completeCharacters(bytes);
+    const cut: number = part.next === undefined ? bytes.length : completeCharacters(bytes);
     if (!isUtf8(bytes.subarray(0, cut))) return false;
     carried = bytes.subarray(cut);
-    block = part.nextBlock;
+    from = part.next;
   }
   return true;
 }

@@ -1,5 +1,14 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { AgentId, CallId, CallStory, PayloadField, SessionId, SessionView } from "@hoopish/protocol";
+import type {
+  AgentId,
+  CallId,
+  CallStory,
+  HoldId,
+  HoldView,
+  PayloadField,
+  SessionId,
+  SessionView,
+} from "@hoopish/protocol";
 import type { EnrolledAgent } from "../../agents/port.ts";
 import type {
   CallFilter,
@@ -17,22 +26,35 @@ import type { StoreKeys } from "./database.ts";
 import { type ExportBatch, type ExportPosition, type ExportRange, exportBatch } from "./export-queries.ts";
 import { idBytes } from "./keys.ts";
 import { type PayloadBytes, readPayload } from "./payload-queries.ts";
+import { refusePurged } from "./payload-states.ts";
 import { Query } from "./query.ts";
+import { activeHolds, findHold, listHolds } from "./retention/holds.ts";
+import type { ActiveHold, ClassMonth } from "./retention/month-calls.ts";
+import {
+  type CountPart,
+  countPart,
+  type GrowingTree,
+  keptMonths,
+  type SurveyPart,
+  surveyPart,
+} from "./retention/survey.ts";
 import { searchRecords } from "./search/record-search.ts";
 import { type CheckpointRow, fromRow } from "./tree/checkpoint-writer.ts";
 import { signedBefore } from "./tree/signed-before.ts";
 import { TreeReader } from "./tree/tree-reader.ts";
-import { VaultReader } from "./vault/vault-reader.ts";
+import { type PayloadPosition, VaultReader } from "./vault/vault-reader.ts";
 
 const CHECKPOINTS_AT_ONCE = 4_096;
 
 /** Every question that the store answers; each is one short read, so that none holds up the WAL's checkpoint. */
 export class Reader {
+  readonly #db: DatabaseSync;
   readonly #query: Query;
   readonly #tree: TreeReader;
   readonly #vault: VaultReader;
 
   constructor(db: DatabaseSync, keys: StoreKeys) {
+    this.#db = db;
     this.#query = new Query(db);
     this.#tree = new TreeReader(this.#query);
     this.#vault = new VaultReader(this.#query, keys.vault);
@@ -43,17 +65,22 @@ export class Reader {
   }
 
   call(id: CallId): CallStory | undefined {
-    return callStory(this.#query, this.#vault, id);
+    return this.#ofOneState(() => callStory(this.#query, this.#vault, id));
   }
 
   search(filter: RecordFilter, limit: number, cursor: string | undefined): Page<FoundRecord> {
     return searchRecords(this.#query, filter, limit, cursor);
   }
 
-  payloadPart(id: CallId, field: PayloadField, fromBlock: number): PayloadBytes {
-    const call = this.#query.get<{ key: number }>("SELECT key FROM calls WHERE id = ?", idBytes(id));
-    if (call === undefined) return { pieces: [], nextBlock: undefined };
-    return readPayload(this.#vault, call.key, field, fromBlock);
+  /** @throws Error with code HOOPISH_PURGED when the payload was destroyed */
+  payloadPart(id: CallId, field: PayloadField, from: PayloadPosition): PayloadBytes {
+    return this.#ofOneState(() => {
+      const call = this.#query.get<{ key: number }>("SELECT key FROM calls WHERE id = ?", idBytes(id));
+      if (call === undefined) return { pieces: [], next: undefined };
+      const part = readPayload(this.#vault, call.key, field, from);
+      if (part.pieces.length === 0 && from.offset === 0) refusePurged(this.#query, call.key);
+      return part;
+    });
   }
 
   pastSessions(
@@ -74,7 +101,7 @@ export class Reader {
   }
 
   packedPayloads(wanted: readonly WantedFields[]): PackedPayloads {
-    return packedPayloads(this.#query, this.#vault, wanted);
+    return this.#ofOneState(() => packedPayloads(this.#query, this.#vault, wanted));
   }
 
   signedBefore(timeMs: number): SignedCheckpoint | undefined {
@@ -95,7 +122,36 @@ export class Reader {
   }
 
   exportBatch(range: ExportRange, from: ExportPosition | undefined): ExportBatch {
-    return exportBatch(this.#query, this.#vault, range, from);
+    return this.#ofOneState(() => exportBatch(this.#query, this.#vault, range, from));
+  }
+
+  holds(which: "active" | "all"): HoldView[] {
+    return listHolds(this.#query, which);
+  }
+
+  hold(id: HoldId): HoldView | undefined {
+    return findHold(this.#query, id);
+  }
+
+  activeHolds(): ActiveHold[] {
+    return activeHolds(this.#query);
+  }
+
+  keptMonths(): ClassMonth[] {
+    return keptMonths(this.#query);
+  }
+
+  surveyPart(of: ClassMonth, holds: readonly ActiveHold[], from: number): SurveyPart {
+    return this.#ofOneState(() => surveyPart(this.#query, of, holds, from));
+  }
+
+  countPart(of: ClassMonth, keys: readonly number[], from: number, tree: GrowingTree): CountPart {
+    return countPart(this.#query, of, keys, from, tree);
+  }
+
+  /** Keys were destroyed. */
+  forget(): void {
+    this.#vault.forget();
   }
 
   root(size: number): Uint8Array {
@@ -159,6 +215,16 @@ export class Reader {
       calls: calls.map(({ key, leaf }) => ({ leaf: Buffer.from(leaf).toString(), delivered: this.#delivered(key) })),
       sessions: sessions.map(({ leaf, calls: count }) => ({ leaf: Buffer.from(leaf).toString(), calls: count })),
     };
+  }
+
+  /** What is read is of one state of the database, however many statements it takes. */
+  #ofOneState<T>(read: () => T): T {
+    this.#db.exec("BEGIN");
+    try {
+      return read();
+    } finally {
+      this.#db.exec("COMMIT");
+    }
   }
 
   #delivered(callKey: number): number {

@@ -3,12 +3,13 @@ import type { DatabaseSync } from "node:sqlite";
 /**
  * `records` is the log, `subtrees` what is kept of its tree (tree/log-tree.ts), `checkpoints` what was signed of it.
  * `vault` holds payloads in sealed blocks (vault/block.ts), `vault_keys` the wrapped keys to them, `pieces` which blocks
- * hold something of a call, and how much. names, series, calls, sessions, mentions and blocks are derived from the
+ * hold something of a call, and how much. names, series, calls, sessions, mentions, blocks and purges are derived from the
  * records up to state.indexed, and can be built again from them; so are event_series and events, which hold the records
- * that are no part of a call's ordinary course: names of who and what in small numbers, and where. state.intake is the
- * newest batch of the intake that is in the database, state.serial its segment that a start needs, state.seal a MAC over
- * the log's end (seal.ts), and state.syncs changes with each wait for the disk. Ids stand as their 16 bytes; a call's or
- * session's key is the index of the record that began it.
+ * that are no part of a call's ordinary course: names of who and what in small numbers, and where. `doomed` are keys that a
+ * purge takes (retention/purger.ts), `resealed` the pieces of a held call on their way out of their blocks, `holds` what
+ * keeps calls from a purge. state.intake is the newest batch of the intake that is in the database, state.serial its segment
+ * that a start needs, state.seal a MAC over the log's end (seal.ts), and state.syncs changes with each wait for the disk. Ids
+ * stand as their 16 bytes; a call's or session's key is the index of the record that began it.
  *
  * The triggers keep mistakes and other programs from changing the log; whoever owns the file can drop them, which is
  * what the signed tree is for. records_in_order also stops INSERT OR REPLACE, which deletes without asking a trigger.
@@ -108,6 +109,22 @@ const MIGRATIONS: readonly string[] = [
   CREATE INDEX calls_late ON calls (series, ended) WHERE ended > key + 4096;
   CREATE INDEX calls_late_by_session ON calls (session, ended) WHERE ended > key + 4096;
   UPDATE state SET value = 0 WHERE name = 'indexed';
+  `,
+  `
+  CREATE TABLE purges (idx INTEGER PRIMARY KEY, retention INTEGER NOT NULL, month INTEGER NOT NULL) STRICT;
+  CREATE INDEX purges_by_month ON purges (month, retention);
+  CREATE TABLE doomed (key INTEGER PRIMARY KEY, retention INTEGER NOT NULL, month INTEGER NOT NULL) STRICT;
+  CREATE TABLE resealed (call INTEGER, block INTEGER, sizes BLOB NOT NULL, PRIMARY KEY (call, block)) STRICT, WITHOUT ROWID;
+  CREATE TABLE holds (
+    id TEXT PRIMARY KEY,
+    placed_at INTEGER NOT NULL,
+    placed_by TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    filters TEXT NOT NULL,
+    released_at INTEGER,
+    released_by TEXT,
+    released_reason TEXT
+  ) STRICT;
   `,
 ];
 

@@ -14,10 +14,11 @@ export interface SealedFacts {
 }
 
 /**
- * A MAC, under a key derived from the vault's, over the end of the log and over who may serve as an agent, written in
- * every transaction that changes them. Checkpoints are signed once a second and would be signed over whatever stands
+ * A MAC, under a key derived from the vault's, over the end of the log, over who may serve as an agent and over what holds
+ * keep, written in every transaction that changes them. Checkpoints are signed once a second and would be signed over whatever stands
  * behind the last one: without this, a record that somebody appended while the server was down would be signed with the
- * rest, and an agent that somebody enrolled with the sqlite shell would be given calls.
+ * rest, and an agent that somebody enrolled with the sqlite shell would be given calls, and what a hold kept that somebody took away
+ * would go.
  *
  * It does not show an old copy of the whole database, which was sealed too: anchors do.
  */
@@ -25,7 +26,7 @@ export class Seal {
   readonly #query: Query;
   readonly #write: StatementSync | undefined;
   readonly #key: Buffer;
-  #agents: Buffer | undefined;
+  #beside: Buffer | undefined;
 
   /** `write`: sets state.seal; undefined: only checks. */
   constructor(query: Query, write: StatementSync | undefined, vaultKey: Uint8Array) {
@@ -54,7 +55,7 @@ export class Seal {
       });
     }
     if (!same(seal.subarray(KEY_MARK_BYTES), this.#mac(facts))) {
-      throw changed("its last records, or its agents, are not as the server left them");
+      throw changed("its last records, its agents or its holds are not as the server left them");
     }
   }
 
@@ -63,9 +64,9 @@ export class Seal {
     this.#write?.run(Buffer.concat([this.#keyMark(), this.#mac(facts)]));
   }
 
-  /** Agents or tokens were changed, or a change of them was rolled back. */
-  agentsChanged(): void {
-    this.#agents = undefined;
+  /** Agents, tokens or holds were changed, or a change of them was rolled back. */
+  changed(): void {
+    this.#beside = undefined;
   }
 
   #keyMark(): Buffer {
@@ -73,19 +74,22 @@ export class Seal {
   }
 
   #mac({ size, root, intake, serial }: SealedFacts): Buffer {
-    this.#agents ??= this.#agentsHash();
+    this.#beside ??= this.#besideHash();
     const numbers = Buffer.alloc(24);
     [size, intake, serial].forEach((number, position) => {
       numbers.writeBigUInt64LE(BigInt(number), position * 8);
     });
-    return createHmac("sha256", this.#key).update("end").update(numbers).update(root).update(this.#agents).digest();
+    return createHmac("sha256", this.#key).update("end").update(numbers).update(root).update(this.#beside).digest();
   }
 
-  #agentsHash(): Buffer {
+  #besideHash(): Buffer {
     const hash = createHash("sha256");
     for (const sql of ["SELECT * FROM agents ORDER BY id", "SELECT * FROM tokens ORDER BY sha256"]) {
       for (const row of this.#query.iterate<object>(sql)) hash.update(`${JSON.stringify(Object.values(row))}\n`);
       hash.update("\n");
+    }
+    for (const row of this.#query.iterate<object>("SELECT * FROM holds ORDER BY id")) {
+      hash.update(`hold ${JSON.stringify(Object.values(row))}\n`);
     }
     return hash.digest();
   }

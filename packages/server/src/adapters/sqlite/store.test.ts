@@ -90,8 +90,8 @@ describe.each(["a file", "memory"])("a store in %s", (where) => {
       );
       const text = ["one", "two"][position] as string;
       expect(story?.payloads).toEqual([
-        { field: "request", bytes: 3, complete: true },
-        { field: "delivered", bytes: 12, complete: true },
+        { field: "request", bytes: 3, state: "complete" },
+        { field: "delivered", bytes: 12, state: "complete" },
       ]);
       expect((await bytesOf(store.reader.payload(call, "delivered"))).toString()).toBe(`${text} yourself`);
       expect(await bytesOf(store.reader.payload(call, "answer"))).toHaveLength(0);
@@ -124,7 +124,9 @@ describe.each(["a file", "memory"])("a store in %s", (where) => {
         return store.log.append([], [{ call, field: "request", seq, bytes, ...salt }]);
       }),
     );
-    expect((await store.reader.call(call))?.payloads).toEqual([{ field: "request", bytes: 7_500_000, complete: true }]);
+    expect((await store.reader.call(call))?.payloads).toEqual([
+      { field: "request", bytes: 7_500_000, state: "complete" },
+    ]);
     const pieces = await piecesOf(store.reader.payload(call, "request"));
     expect(Math.max(...pieces.map(({ length }) => length))).toBeLessThanOrEqual(65_536);
     expect(Buffer.concat(pieces).equals(whole.piece.bytes)).toBe(true);
@@ -286,7 +288,7 @@ describe("a store that cannot write", () => {
     expect(listed.items.map(({ id }) => id as string).reverse()).toEqual(written);
     for (const call of listed.items) {
       expect((await roomier.reader.call(call.id))?.payloads).toEqual([
-        { field: "request", bytes: 20_000, complete: true },
+        { field: "request", bytes: 20_000, state: "complete" },
       ]);
     }
     await writeCall(roomier);
@@ -314,8 +316,8 @@ describe("on the next start", () => {
     const story = await next.reader.call(call);
     expect(story?.call).toMatchObject({ outcome: "interrupted", deliveredBytes: 11 });
     expect(story?.payloads).toEqual([
-      { field: "request", bytes: 2, complete: true },
-      { field: "delivered", bytes: 11, complete: false },
+      { field: "request", bytes: 2, state: "complete" },
+      { field: "delivered", bytes: 11, state: "cut" },
     ]);
     expect(await next.reader.session(session)).toMatchObject({
       state: "closed",

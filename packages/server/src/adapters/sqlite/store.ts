@@ -3,14 +3,17 @@ import type { AgentStore, EnrolledAgent } from "../../agents/port.ts";
 import { createEvidenceLog } from "../../evidence/log.ts";
 import type { EvidenceLog, EvidenceReader, LogTree, TimedPiece } from "../../evidence/port.ts";
 import { type LeftOpen, type Recovery, recover } from "../../evidence/recovery.ts";
+import type { RetentionStore } from "../../evidence/retention/port.ts";
 import { createAgentStore } from "./agent-store.ts";
 import { readKept, readRecords } from "./bundle-reads.ts";
 import { Commits } from "./commits.ts";
 import type { StoreKeys } from "./database.ts";
 import type { ExportBatch, ExportPosition } from "./export-queries.ts";
 import type { PayloadBytes } from "./payload-queries.ts";
+import { createRetentionStore } from "./retention/retention-store.ts";
 import { SignedTree } from "./signed-tree.ts";
 import { DatabaseThreads } from "./threads.ts";
+import { PAYLOAD_START, type PayloadPosition, PURGED } from "./vault/vault-reader.ts";
 
 export interface SqliteStoreOptions {
   /** The database's file, made when it is not there; or `:memory:`, which lives as long as the store. */
@@ -39,6 +42,7 @@ export interface SqliteStore {
   readonly reader: EvidenceReader;
   readonly tree: LogTree;
   readonly agents: AgentStore;
+  readonly retention: RetentionStore;
   /** What a crash had left: open calls and sessions, which were ended in the log before anything else, and records that
    *  were durable in the intake alone. */
   readonly recovered: Recovery;
@@ -94,7 +98,11 @@ async function openOn(threads: DatabaseThreads, commits: Commits, options: Sqlit
   try {
     // What a change rests on is asked of the thread that makes the change.
     const askWriter: Ask = async (method, ...args) => (await threads.writer()).ask(`reader.${method}`, ...args);
-    const { recovered: records, intake } = threads.lastWriter.opened;
+    const { recovered: records, intake, previousKey } = threads.lastWriter.opened;
+    if (previousKey !== undefined) {
+      await log.append([{ type: "key.rotated", key: tree.vkey, previous: previousKey }]);
+      await tree.sign();
+    }
     const recovered = await recover(await askWriter<LeftOpen>("leftOpen"), { records, missing: intake.missing }, log);
     const agents = createAgentStore(
       {
@@ -103,7 +111,14 @@ async function openOn(threads: DatabaseThreads, commits: Commits, options: Sqlit
       },
       log,
     );
-    return { log, reader: createReader(ask, bootIndex), tree, agents, recovered, close };
+    const retention = createRetentionStore({
+      read: ask,
+      write: async (method, ...args) => (await threads.writer()).ask(method, ...args),
+      renewIntake: () => commits.renewIntake(),
+      log,
+      now: options.clock ?? Date.now,
+    });
+    return { log, reader: createReader(ask, bootIndex), tree, agents, retention, recovered, close };
   } catch (error) {
     await close();
     throw error;
@@ -147,12 +162,19 @@ function createReader(ask: Ask, bootIndex: number): EvidenceReader {
 }
 
 async function* timedPieces(ask: Ask, id: CallId, field: PayloadField): AsyncGenerator<TimedPiece> {
-  let block: number | undefined = 0;
-  while (block !== undefined) {
-    const part: PayloadBytes = await ask("payloadPart", id, field, block);
+  for (let from: PayloadPosition | undefined = PAYLOAD_START; from !== undefined; ) {
+    const part: PayloadBytes = await ask<PayloadBytes>("payloadPart", id, field, from).catch(refusePurged);
     yield* part.pieces;
-    block = part.nextBlock;
+    from = part.next;
   }
+}
+
+function refusePurged(error: unknown): never {
+  if ((error as { code?: string }).code !== PURGED) throw error;
+  throw new HoopishError("purged", "this payload was destroyed when its time was over", {
+    hint: "hoopish audit show tells which record says so",
+    cause: error,
+  });
 }
 
 /** A cursor comes from outside. @throws HoopishError bad_request */

@@ -9,6 +9,7 @@ import { type Recovered, recoverIntake } from "./intake/recovery.ts";
 import type { PayloadBytes } from "./payload-queries.ts";
 import { Query } from "./query.ts";
 import { Reader } from "./reader.ts";
+import { Purger } from "./retention/purger.ts";
 import { type RingBatch, RingReader } from "./ring.ts";
 import { controlOf, RING_URGENT, SLOTS, WRITER_ASLEEP } from "./shared.ts";
 import { CheckpointWriter } from "./tree/checkpoint-writer.ts";
@@ -52,13 +53,15 @@ export interface Opened {
   readonly intake: Recovered;
   /** Records that came from the intake: durable, and not in the database when the process before ended. */
   readonly recovered: number;
-  /** What was signed last. */
+  /** What was signed last, and with which key, where that was another one. */
   readonly checkpoint: SignedCheckpoint;
+  readonly previousKey: string | undefined;
 }
 
 interface Targets {
   readonly reader: Reader;
   readonly writer: Writer | undefined;
+  readonly purger?: Purger;
   readonly signer?: { sign(): SignedCheckpoint; signAt(size: number): SignedCheckpoint; begin(): void };
 }
 
@@ -94,11 +97,14 @@ function runWriter(): void {
   const before = writer.tree.size;
   const intake = recover(writer);
   const recovered = writer.tree.size - before;
-  reply({ id: 0, value: { size: reader.size(), recovered, intake, checkpoint: signer.last } satisfies Opened });
+  const { last: checkpoint, previousKey } = signer;
+  reply({ id: 0, value: { size: reader.size(), recovered, intake, checkpoint, previousKey } satisfies Opened });
   const feed = new Feed(writer, new RingReader(data.memory), signer);
+  const purger = new Purger(open.db, writer, data.keys.vault, data.path === ":memory:");
   const targets = {
     reader,
     writer,
+    purger,
     signer: {
       sign: () => feed.sign(),
       signAt: (size: number) => signer.signAt(size),

@@ -5,6 +5,7 @@ import type { Checkpoints } from "./checkpoints.ts";
 import type { IndexEntry } from "./index-entry.ts";
 import { Indexer } from "./indexer.ts";
 import { Query } from "./query.ts";
+import { applyRetentionChange, isRetentionChange, type RetentionChange } from "./retention/retention-changes.ts";
 import { Seal, type SealedFacts } from "./seal.ts";
 import { LogTree } from "./tree/log-tree.ts";
 import { VaultWriter } from "./vault/vault-writer.ts";
@@ -74,8 +75,11 @@ export class Writer {
       },
       row: (facts, bytes, salt) => this.#vault.add(facts, bytes, salt),
       changes: (changes) => {
-        this.#seal.agentsChanged();
-        for (const change of changes) applyAgentChange(db, change as AgentChange);
+        this.#seal.changed();
+        for (const change of changes as (AgentChange | RetentionChange)[]) {
+          if (isRetentionChange(change)) applyRetentionChange(db, change);
+          else applyAgentChange(db, change);
+        }
       },
     };
   }
@@ -158,14 +162,29 @@ export class Writer {
     this.#synced = this.#intake;
   }
 
-  /** A change that is no batch, durable when it returns; with it, all that was applied before. */
-  change<T>(work: (db: DatabaseSync) => T): T {
+  /**
+   * A change that is no batch, durable when it returns; with it, all that was applied before. Without `wait` a crash of the
+   * machine may take it back.
+   */
+  change<T>(work: (db: DatabaseSync) => T, wait = true): T {
     let result: T | undefined;
-    this.#transaction(true, () => {
+    this.#transaction(wait, () => {
       result = work(this.#db);
     });
-    this.#synced = this.#intake;
+    if (wait) this.#synced = this.#intake;
     return result as T;
+  }
+
+  /** Keys are to be taken out of use: what is remembered of them is not true any more. */
+  forgetKeys(): void {
+    this.#vault.keys.forget();
+  }
+
+  /** Moves the whole WAL into the database and empties its file. @returns false when a reader holds on to some of it */
+  truncateWal(): boolean {
+    this.#setDurability(true);
+    const { busy } = this.#db.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get() as { busy: number };
+    return busy === 0;
   }
 
   /** Takes room and gives it back: fails where a record would. */
@@ -211,7 +230,7 @@ export class Writer {
       this.#entries = [];
       if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
       this.#vault.undo();
-      this.#seal.agentsChanged();
+      this.#seal.changed();
       this.#load();
       throw error;
     }

@@ -89,6 +89,15 @@ export class Intake {
     return seq;
   }
 
+  /**
+   * Begins both segments anew: what they held is in the database, and cannot be read here any more, because the keys to it
+   * came from their heads. Not while an append runs. @throws as `append`
+   */
+  async renew(): Promise<void> {
+    await this.#begin();
+    await this.#begin();
+  }
+
   close(): void {
     for (const { fd } of this.#segments) closeSync(fd);
   }

@@ -2,6 +2,7 @@ import {
   ed25519Signer,
   formatCheckpoint,
   type NoteSigner,
+  type NoteVerifier,
   openCheckpoint,
   parseLogKey,
   parseVkey,
@@ -33,6 +34,7 @@ export class CheckpointWriter {
   readonly #clock: () => number;
   readonly #query: Query;
   readonly #tree: TreeReader;
+  readonly #previous: readonly string[];
   #last: SignedCheckpoint;
   /** performance.now() of the last signature: somebody may set the clock back, and the log is signed all the same. */
   #signedAt = Number.NEGATIVE_INFINITY;
@@ -45,6 +47,7 @@ export class CheckpointWriter {
     this.#writer = writer;
     this.#origin = keys.origin;
     this.#signer = ed25519Signer(keys.origin, parseLogKey(keys.privateKey));
+    this.#previous = keys.previous ?? [];
     this.#clock = clock;
     this.#query = query;
     this.#tree = tree;
@@ -56,6 +59,12 @@ export class CheckpointWriter {
     this.#last = fromRow(row);
     this.#check(tree);
     tree.checkKept(tree.size());
+  }
+
+  /** The key that signed last, where that was not this one. */
+  get previousKey(): string | undefined {
+    const { verified } = openCheckpoint(this.#last.note, this.#verifiers());
+    return verified.some(({ vkey }) => vkey === this.#signer.vkey) ? undefined : verified[0]?.vkey;
   }
 
   get last(): SignedCheckpoint {
@@ -104,14 +113,19 @@ export class CheckpointWriter {
     return checkpoint;
   }
 
+  #verifiers(): NoteVerifier[] {
+    return [this.#signer.vkey, ...this.#previous].map(parseVkey);
+  }
+
   /** What was signed last must be a beginning of what is here: otherwise somebody changed the file, and nothing is signed. */
   #check(tree: TreeReader): void {
     const { size, root, note } = this.#last;
     let opened: ReturnType<typeof openCheckpoint>;
     try {
-      opened = openCheckpoint(note, [parseVkey(this.#signer.vkey)]);
+      opened = openCheckpoint(note, this.#verifiers());
     } catch (cause) {
-      throw refused(`its newest checkpoint is not signed with the log's key (${this.#signer.vkey})`, cause);
+      const keys = `the log's key (${this.#signer.vkey}), and with none of evidence.previousKeys`;
+      throw refused(`its newest checkpoint is not signed with ${keys}`, cause);
     }
     const { checkpoint } = opened;
     if (treeSizeOf(checkpoint) !== size || !checkpoint.root.equals(root) || checkpoint.origin !== this.#origin) {

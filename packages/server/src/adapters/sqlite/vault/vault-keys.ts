@@ -2,8 +2,9 @@ import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject, rand
 import type { Query } from "../query.ts";
 
 /**
- * One key for each retention class and month, random, wrapped by the vault's key (AES-256-GCM, the class and month as
+ * A key for each retention class and month, random, wrapped by the vault's key (AES-256-GCM, the class and month as
  * additional data). To destroy a month's payloads is to delete its key; blocks that somebody copied before stay shut.
+ * A month that was purged gets another key for what holds keep of it, and for what comes late.
  */
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
@@ -44,7 +45,10 @@ export class VaultKeys {
     if (row !== undefined) this.#unwrapped(row);
   }
 
-  /** The key for new payloads of a class and month; made when it is not there. Inside a transaction. */
+  /**
+   * The key for new payloads of a class and month; made when it is not there, or when a purge takes the one that is. Inside
+   * a transaction.
+   */
   current(retention: number, month: number): VaultKey {
     const label = month * 8 + retention;
     const known = this.#byMonth.get(label);
@@ -54,12 +58,15 @@ export class VaultKeys {
     return key;
   }
 
-  /** Undefined: destroyed. */
+  /** Undefined: destroyed. Asked of the database each time: a key that is remembered may be gone. */
   byNumber(number: number): VaultKey | undefined {
+    const row = this.#query.get<KeyRow>(`${COLUMNS} WHERE key = ?`, number);
+    if (row === undefined) {
+      this.#byNumber.delete(number);
+      return undefined;
+    }
     const known = this.#byNumber.get(number);
     if (known !== undefined) return known;
-    const row = this.#query.get<KeyRow>(`${COLUMNS} WHERE key = ?`, number);
-    if (row === undefined) return undefined;
     const key = { number, key: this.#unwrapped(row) };
     this.#byNumber.set(number, key);
     return key;
@@ -73,7 +80,7 @@ export class VaultKeys {
 
   #find(retention: number, month: number): VaultKey | undefined {
     const row = this.#query.get<KeyRow>(
-      `${COLUMNS} WHERE retention = ? AND month = ? ORDER BY key DESC LIMIT 1`,
+      `${COLUMNS} WHERE retention = ? AND month = ? AND key NOT IN (SELECT key FROM doomed) ORDER BY key DESC LIMIT 1`,
       retention,
       month,
     );

@@ -22,11 +22,15 @@ export class VaultWriter {
   readonly #nextBlock: StatementSync;
   readonly #open = new Map<number, OpenBlock>();
 
-  constructor(db: DatabaseSync, vaultKey: Uint8Array) {
+  /** `table`: where it is noted which blocks hold something of a call; `resealed` is seen by no reader. */
+  constructor(db: DatabaseSync, vaultKey: Uint8Array, table: "pieces" | "resealed" = "pieces") {
     this.keys = new VaultKeys(new Query(db), vaultKey);
     this.#insertBlock = db.prepare("INSERT INTO vault (block, key, bytes) VALUES (?, ?, ?)");
-    this.#insertPieces = db.prepare("INSERT INTO pieces (call, block, sizes) VALUES (?, ?, ?)");
-    this.#nextBlock = db.prepare("SELECT coalesce(max(block), 0) + 1 AS next FROM vault");
+    this.#insertPieces = db.prepare(`INSERT INTO ${table} (call, block, sizes) VALUES (?, ?, ?)`);
+    // Not the highest that is there: a number is never used again, so that a reader knows what it has read already.
+    this.#nextBlock = db.prepare(
+      "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'vault'), 0) + 1 AS next",
+    );
   }
 
   /** `bytes` and `salt` must stay as they are until `finish`. */

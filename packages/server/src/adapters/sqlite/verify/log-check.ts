@@ -21,16 +21,16 @@ export class LogCheck {
   readonly tree: LogTree;
   readonly #query: Query;
   readonly #origin: string;
-  readonly #verifier: NoteVerifier;
+  readonly #verifiers: readonly NoteVerifier[];
   /** Records before this are as they were signed. */
   #good = 0;
   #checkpoints = 0;
   #broken: Finding | undefined;
 
-  constructor(query: Query, origin: string, vkey: string) {
+  constructor(query: Query, origin: string, vkeys: readonly string[]) {
     this.#query = query;
     this.#origin = origin;
-    this.#verifier = parseVkey(vkey);
+    this.#verifiers = vkeys.map(parseVkey);
     this.tree = new LogTree((level, index, hash) => this.#compareNode(level, index, hash));
     this.tree.begin();
   }
@@ -104,7 +104,7 @@ export class LogCheck {
 
   #isSigned(note: string): boolean {
     try {
-      openCheckpoint(note, [this.#verifier]);
+      openCheckpoint(note, this.#verifiers);
       return true;
     } catch {
       return false;

@@ -35,6 +35,8 @@ const DERIVED: readonly Derived[] = [
       LEFT JOIN names AS u ON u.key = s.user LEFT JOIN names AS c ON c.key = s.connection ORDER BY idx`,
   },
   { what: "mention", shown: "idx", sql: "SELECT hex(call) AS call, idx FROM mentions ORDER BY mentions.call, idx" },
+  // One too many would make payloads that somebody took away look purged.
+  { what: "purge", shown: "idx", sql: "SELECT idx, retention, month FROM purges ORDER BY idx" },
   { what: "block of times", shown: "block", sql: "SELECT block, earliest, latest FROM blocks ORDER BY block" },
 ];
 
@@ -73,7 +75,9 @@ export function checkTables(query: Query, size: number): Finding[] {
 
 /** As the writer does. */
 function index(query: Query, into: DatabaseSync, size: number): void {
-  const indexer = new Indexer(into);
+  const leafOf = (index: number): Uint8Array =>
+    query.get<{ leaf: Uint8Array }>("SELECT leaf FROM records WHERE idx = ?", index)?.leaf ?? new Uint8Array(0);
+  const indexer = new Indexer(into, leafOf);
   for (let from = 0; from < size; from += CHUNK_RECORDS) {
     const rows = query.iterate<{ idx: number; leaf: Uint8Array }>(
       "SELECT idx, leaf FROM records WHERE idx >= ? AND idx < ? ORDER BY idx",

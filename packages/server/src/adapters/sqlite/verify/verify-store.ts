@@ -44,9 +44,9 @@ export function verifyStore({ path, keys, tables = true }: VerifyOptions): Store
 }
 
 function verifyOpen(query: Query, keys: StoreKeys, tables: boolean): StoreVerdict {
-  const { origin, privateKey } = keys.log;
+  const { origin, privateKey, previous = [] } = keys.log;
   const { size, root, findings } = readEnd(query, keys.vault);
-  const log = new LogCheck(query, origin, ed25519Signer(origin, parseLogKey(privateKey)).vkey);
+  const log = new LogCheck(query, origin, [ed25519Signer(origin, parseLogKey(privateKey)).vkey, ...previous]);
   const broken = log.run(size);
   if (broken !== undefined) findings.push(broken);
   else if (root !== undefined && !log.tree.root().equals(root))
