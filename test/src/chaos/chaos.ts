@@ -76,6 +76,7 @@ class Chaos {
       await this.#restart();
       if (kill % lookEvery === 0 || kill === kills) await this.#look();
     }
+    await this.#verifyBundle();
     const calls = this.#received.filter(({ call }) => call !== "");
     return {
       kills,
@@ -133,6 +134,16 @@ class Chaos {
     this.#received.push(...this.#unseen.map(({ bytes, ...rest }) => ({ ...rest, bytes: Buffer.alloc(bytes.length) })));
     this.#unseen = [];
     this.#since = new Date(untilMs).toISOString();
+  }
+
+  /** As an examiner would, who has nothing but the key. */
+  async #verifyBundle(): Promise<void> {
+    const file = this.#world.path("all.tar.gz");
+    const made = await this.#world.cli("audit", ["audit", "export", "--since", "24h", "-o", file]);
+    if (made.code !== 0) throw this.#failure(`audit export ended with ${made.code}: ${made.stderr}`);
+    const checked = await this.#world.cli("audit", ["audit", "verify", file, "--key", this.#world.vkey]);
+    if (checked.code !== 0) throw this.#failure(`audit verify ended with ${checked.code}: ${checked.stdout}`);
+    this.#options.say(checked.stdout.trim());
   }
 
   #failure(what: string): Error {

@@ -187,13 +187,17 @@ describe("the end of the log: the next start refuses, and nothing is signed", ()
   });
 });
 
-describe("agents: the next start refuses", () => {
+describe("agents and holds: the next start refuses", () => {
   test.each([
     ["an agent is enrolled", "INSERT INTO agents VALUES ('agt_x', 'edge-2', 'his own key', 1, NULL)"],
     ["an agent is taken back", "UPDATE agents SET revoked_at = NULL"],
     ["an agent's key is replaced", "UPDATE agents SET public_key = 'his own key'"],
     ["an enrolment token is made", "INSERT INTO tokens VALUES ('b', 'edge-2', 9e15, NULL)"],
     ["a token is made good again", "UPDATE tokens SET used_by = NULL"],
+    [
+      "a hold is made up",
+      "INSERT INTO holds (id, placed_at, placed_by, reason, filters) VALUES ('h', 1, 'x', 'y', '{}')",
+    ],
   ])("%s", async (_, sql) => {
     const path = attacked(sql.replace("9e15", "9000000000000000"));
     expect(await start(path)).toMatchObject({ message: expect.stringContaining("its agents") });

@@ -50,7 +50,8 @@ export function recoverIntake(
   for (const segment of segments) {
     for (const { seq, plain } of framesOf(segment)) {
       if (seq <= lastSeq) continue;
-      if (seq !== lastSeq + 1) throw damaged(segment.path, `batch ${lastSeq + 1} is missing`);
+      if (seq !== lastSeq + 1)
+        throw damaged(segment.path, `batch ${lastSeq + 1} is missing; the database may be older than this file`);
       take(seq, plain);
       lastSeq = seq;
       frames += 1;
