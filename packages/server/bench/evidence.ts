@@ -1,5 +1,5 @@
 /**
- * Measures the evidence store alone: `npm run bench:evidence -w packages/server [-- calls|latency|bulk|list|export …]`.
+ * Measures the evidence store alone: `npm run bench:evidence -w packages/server [-- calls|latency|bulk|list|export|purge …]`.
  * The database is made in a folder of its own under the system's temporary folder (TMPDIR), and removed.
  */
 import {
@@ -24,6 +24,7 @@ import { TEST_KEYS } from "../src/adapters/sqlite/testing/keys.ts";
 import { beginExport } from "../src/evidence/bundle/export.ts";
 import { writeBundle } from "../src/evidence/bundle/write-bundle.ts";
 import type { CallFilter, PayloadPiece, RecordFilter } from "../src/evidence/port.ts";
+import { Retention } from "../src/evidence/retention/retention.ts";
 
 const HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
 const ISSUER = "https://login.bank.example";
@@ -449,6 +450,68 @@ async function exported(records: number): Promise<void> {
   await store.close();
 }
 
+const DAY_MS = 86_400_000;
+
+/** A month of `total` calls, of which `held` in a hundred stay, is purged while others go on calling. */
+async function purge(total: number, held: number): Promise<void> {
+  let nowMs = Date.parse("2026-01-15T00:00:00.000Z");
+  const path = join(folder, "purge.db");
+  const store = await openSqliteStore({ path, replica: "bench-1", keys: TEST_KEYS, clock: () => nowMs });
+  const who = callers(200);
+  for (let done = 0; done < total; done += 500) {
+    await Promise.all(Array.from({ length: 500 }, (_, i) => oneCall(store, who[(done + i) % who.length] as Caller)));
+  }
+  for (const { actor } of who.slice(0, 2 * held)) {
+    const filters = { user: actor.name };
+    await store.retention.place({ reason: "bench", filters }, { by: "bench" });
+  }
+  nowMs = Date.parse("2026-06-15T00:00:00.000Z");
+  const times: number[] = [];
+  let calling = true;
+  const lane = async (): Promise<void> => {
+    while (calling) {
+      const call = newCallId();
+      const start = performance.now();
+      await store.log.append(
+        [decided(who[0] as Caller, call, "allow")],
+        [{ call, field: "request", seq: 0, bytes: BODY }],
+      );
+      times.push(performance.now() - start);
+      await store.log.append([answered(who[0] as Caller, call)]);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  };
+  const lanes = [0, 1, 2, 3, 4, 5, 6, 7].map(lane);
+  const measure = async (name: string, work: () => Promise<string>): Promise<void> => {
+    times.length = 0;
+    const start = performance.now();
+    const told = await work();
+    const seconds = (performance.now() - start) / 1000;
+    const sorted = [...times].sort((a, b) => a - b);
+    out(
+      `purge     ${name}: ${seconds.toFixed(2)} s${told}; ${times.length} appends meanwhile: p50 ` +
+        `${at(sorted, 0.5).toFixed(1)} p99 ${at(sorted, 0.99).toFixed(1)} max ${at(sorted, 1).toFixed(0)} ms; RSS ${rss()}`,
+    );
+  };
+  const payloadsMs = { default: 90 * DAY_MS, heldOrBlocked: 365 * DAY_MS };
+  const retention = new Retention({ store: store.retention, payloadsMs, now: () => nowMs });
+  await measure("nothing", async () => {
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    return "";
+  });
+  await measure("dry run", async () => {
+    const { months } = await retention.plan();
+    return `, would destroy ${months[0]?.destroyed.calls}, keep ${months[0]?.held.calls} calls`;
+  });
+  await measure("purge", async () => {
+    const [purged] = await retention.purge({ by: "bench" }, new AbortController().signal);
+    return `, ${purged?.count} payloads destroyed`;
+  });
+  calling = false;
+  await Promise.all(lanes);
+  await store.close();
+}
+
 const [what = "all", ...numbers] = process.argv.slice(2);
 const number = (position: number, otherwise: number): number => Number(numbers[position] ?? otherwise);
 try {
@@ -463,6 +526,7 @@ try {
     await bulk(64, 512, 16);
     await bulk(256, 512, 8);
   }
+  if (what === "purge") await purge(number(0, 100_000), number(1, 1));
   if (what === "list") await list(number(0, 1_000_000));
   if (what === "export") await exported(number(0, 1_000_000));
 } finally {

@@ -41,13 +41,10 @@ const BUSY_MS = 1_000;
  * page_size: of 4, 8, 16 and 32 KiB, 8 gave the fewest microseconds a call without slowing large payloads.
  * synchronous = FULL: a commit waits for the disk. wal_autocheckpoint = 0: the writer does it between commits, when
  * whoever waited has been answered. recursive_triggers: INSERT OR REPLACE deletes, and is refused as a delete.
- * secure_delete = FAST: what is deleted from a page is zeroed in it (a wrapped key must not lie about in a page's gaps);
- * pages that are given back whole, as a block's are, are not written for that alone: without its key a block is noise.
  */
 const WRITER_PRAGMAS = `
   PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;
-  PRAGMA journal_size_limit = 16777216; PRAGMA cache_size = -4096; PRAGMA recursive_triggers = ON;
-  PRAGMA secure_delete = FAST;`;
+  PRAGMA journal_size_limit = 16777216; PRAGMA cache_size = -4096; PRAGMA recursive_triggers = ON;`;
 
 export interface OpenDatabase {
   readonly db: DatabaseSync;

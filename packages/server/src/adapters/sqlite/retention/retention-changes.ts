@@ -1,5 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { HoldFilters, HoldId } from "@hoopish/protocol";
+import { Query } from "../query.ts";
 
 /** What the writer carries out in one transaction with the record that tells of it. */
 export type RetentionChange =
@@ -53,16 +54,13 @@ export function applyRetentionChange(db: DatabaseSync, change: RetentionChange):
 }
 
 function destroyKeys(db: DatabaseSync, keys: readonly number[]): void {
+  const query = new Query(db);
   const remove = db.prepare("DELETE FROM vault_keys WHERE key = ? AND key IN (SELECT key FROM doomed)");
-  // ON, and not FAST: no copy of a wrapped key may stay in a page that the table gives back either.
-  db.exec("PRAGMA secure_delete = ON");
-  try {
+  query.deletingSecurely(() =>
     whilePurging(db, () => {
       for (const key of keys) if (remove.run(key).changes !== 1) throw new Error(`key ${key} is no key of this purge`);
-    });
-  } finally {
-    db.exec("PRAGMA secure_delete = FAST");
-  }
+    }),
+  );
 }
 
 /** Lets the triggers pass what a purge deletes. Inside a transaction. */

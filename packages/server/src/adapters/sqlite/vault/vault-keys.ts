@@ -94,11 +94,14 @@ export class VaultKeys {
     cipher.setAAD(label(retention, month));
     const text = Buffer.concat([cipher.update(bytes), cipher.final()]);
     const wrapped = Buffer.concat([nonce, text, cipher.getAuthTag()]);
-    const made = this.#query.get<{ key: number }>(
-      "INSERT INTO vault_keys (retention, month, wrapped) VALUES (?, ?, ?) RETURNING key",
-      retention,
-      month,
-      wrapped,
+    // A new row may move others to another page: no copy of a key may stay where it was, in a page's gap.
+    const made = this.#query.deletingSecurely(() =>
+      this.#query.get<{ key: number }>(
+        "INSERT INTO vault_keys (retention, month, wrapped) VALUES (?, ?, ?) RETURNING key",
+        retention,
+        month,
+        wrapped,
+      ),
     );
     return { number: made?.key as number, key: createSecretKey(bytes) };
   }
