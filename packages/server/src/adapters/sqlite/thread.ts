@@ -56,10 +56,17 @@ export class DatabaseThread {
     onEnd: () => void = () => undefined,
   ): Promise<DatabaseThread> {
     const thread = new DatabaseThread(options, memory, onEnd);
-    thread.#opened = await new Promise<Opened | undefined>((resolve, reject) => {
-      thread.#waiting.set(0, { resolve: resolve as Waiting["resolve"], reject });
-    });
-    return thread;
+    const ended = new Promise((resolve) => thread.#worker.once("exit", resolve));
+    try {
+      thread.#opened = await new Promise<Opened | undefined>((resolve, reject) => {
+        thread.#waiting.set(0, { resolve: resolve as Waiting["resolve"], reject });
+      });
+      return thread;
+    } catch (error) {
+      // Until then it holds the database and the lock: whoever is told may try again at once.
+      await ended;
+      throw error;
+    }
   }
 
   private constructor(options: DatabaseOptions, memory: SharedArrayBuffer, onEnd: () => void) {

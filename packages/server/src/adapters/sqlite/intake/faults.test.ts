@@ -220,6 +220,21 @@ describe("an intake that cannot be opened", () => {
   });
 });
 
+test("a store that refuses to open can be opened with what is right, at once", async () => {
+  const store = await open();
+  await store.log.append([noted("before")]);
+  await close(store);
+  for (let tries = 0; tries < 5; tries++) {
+    const keys = { ...TEST_KEYS, vault: Buffer.alloc(32, "another key") };
+    const refused = await errorOf(openSqliteStore({ path, keys, replica: "gw-1" }));
+    expect(refused.message).toContain("the vault's key is not the one");
+    expect(refused.hint).toContain("vaultKeyFile");
+    const right = await open();
+    expect(await reasons(right)).toEqual(["before"]);
+    await close(right);
+  }
+});
+
 test("a change behind batches that the database does not take is refused, and holds up nobody", async () => {
   const store = await open();
   const other = new DatabaseSync(path);
