@@ -33,8 +33,8 @@ import { MAX_PROOF_HASHES } from "./tlog/proofs.ts";
  * GET  /api/v1/audit/export?since&until&format=bundle|jsonl|csv|ocsf&payloads&user&connection&session   a stream; of a bundle the answer has
  *      `hoopish-export: <index>`, and ?format=bundle&resume=<index>&offset=<bytes> goes on where it was cut off
  * GET  /api/v1/audit/calls/:id/receipt?type   ReceiptReply (receipt.ts): C2SP tlog-proof of one of the call's records
- * GET  /api/v1/retention                    RetentionPlan (retention.ts): what a purge would destroy   auditors, admins
- * POST /api/v1/retention/purges             a stream of PurgeLine                                      admins
+ * GET  /api/v1/retention                    a stream of WorkLine<RetentionPlan> (retention.ts): what a purge would do   auditors, admins
+ * POST /api/v1/retention/purges             a stream of WorkLine<PurgeReport>                          admins
  * GET  /api/v1/retention/holds?state=active|all   {holds: HoldView[]}                                  auditors, admins
  * POST /api/v1/retention/holds {reason, filters}  PlacedHold                                           auditors
  * DELETE /api/v1/retention/holds/:id?reason=      HoldView (released)                                  auditors

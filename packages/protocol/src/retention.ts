@@ -74,27 +74,36 @@ export interface PurgedMonth {
   readonly record: number;
 }
 
-/** A line of a purge's answer: signs of life while it works, then what it has done, or why it could not go on. */
-export type PurgeLine =
+/**
+ * A line of an answer that takes its time: signs of life, then what was found (RetentionPlan) or done, or why it could not
+ * go on.
+ */
+export type WorkLine<T> =
   | { readonly working: true }
-  | { readonly purged: readonly PurgedMonth[] }
+  | { readonly done: T }
   | { readonly error: { readonly code: string; readonly message: string; readonly hint?: string } };
-export const purgeLineSchema: z.ZodType<PurgeLine> = z.union([
-  z.object({ working: z.literal(true) }),
-  z.object({ error: z.object({ code: z.string(), message: z.string(), hint: z.string().exactOptional() }) }),
-  z.object({
-    purged: z.array(
-      z.object({
-        class: retentionClass,
-        from: time,
-        to: time,
-        count,
-        root: z.base64().length(44),
-        record: count,
-      }),
-    ),
-  }),
-]);
+export const workLineSchema = <T>(done: z.ZodType<T>): z.ZodType<WorkLine<T>> =>
+  z.union([
+    z.object({ working: z.literal(true) }),
+    z.object({ error: z.object({ code: z.string(), message: z.string(), hint: z.string().exactOptional() }) }),
+    z.object({ done }),
+  ]);
+
+export interface PurgeReport {
+  readonly purged: readonly PurgedMonth[];
+}
+export const purgeReportSchema: z.ZodType<PurgeReport> = z.object({
+  purged: z.array(
+    z.object({
+      class: retentionClass,
+      from: time,
+      to: time,
+      count,
+      root: z.base64().length(44),
+      record: count,
+    }),
+  ),
+});
 
 /** Which calls a hold keeps: those that all of these fit. At least one is given; times are of the call's decision. */
 export interface HoldFilters {

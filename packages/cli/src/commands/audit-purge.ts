@@ -1,15 +1,5 @@
-import {
-  HoopishError,
-  isErrorCode,
-  type MonthPlan,
-  type PayloadTally,
-  type PurgedMonth,
-  type PurgeLine,
-  purgeLineSchema,
-  retentionPlanSchema,
-} from "@hoopish/protocol";
+import { type MonthPlan, type PayloadTally, purgeReportSchema, retentionPlanSchema } from "@hoopish/protocol";
 import type { Context } from "../context.ts";
-import type { ApiClient } from "../http/api-client.ts";
 import type { Style } from "../terminal/style.ts";
 import { table } from "../terminal/table.ts";
 import { formatBytes } from "../terminal/units.ts";
@@ -22,11 +12,11 @@ export interface AuditPurgeOptions {
 export async function auditPurge(context: Context, { dryRun = false }: AuditPurgeOptions): Promise<void> {
   const api = await context.api();
   if (dryRun) {
-    const plan = await api.get("/api/v1/retention", retentionPlanSchema);
+    const plan = await api.work("GET", "/api/v1/retention", retentionPlanSchema);
     return context.output.show(plan, (safe, style) => planLines(safe.months, style));
   }
-  const purged = await purge(context, api);
-  context.output.show({ purged }, (safe, style) =>
+  const report = await api.work("POST", "/api/v1/retention/purges", purgeReportSchema);
+  context.output.show(report, (safe, style) =>
     table(
       ["CLASS", "MONTH", "DESTROYED", "RECORD", "ROOT"],
       safe.purged.map((month) => [
@@ -41,30 +31,6 @@ export async function auditPurge(context: Context, { dryRun = false }: AuditPurg
     ),
   );
 }
-
-async function purge(context: Context, api: ApiClient): Promise<readonly PurgedMonth[]> {
-  const { body } = await api.postStream("/api/v1/retention/purges");
-  let last: PurgeLine | undefined;
-  try {
-    let text = "";
-    for await (const chunk of body as AsyncIterable<Buffer>) text += chunk.toString();
-    // Signs of life, one every few seconds, and the end.
-    last = purgeLineSchema.parse(JSON.parse(text.trim().split("\n").at(-1) ?? ""));
-  } catch (cause) {
-    context.signal.throwIfAborted();
-    throw unknownEnd(cause);
-  }
-  if ("purged" in last) return last.purged;
-  if (!("error" in last)) throw unknownEnd(undefined);
-  const { code, message, hint } = last.error;
-  throw new HoopishError(isErrorCode(code) ? code : "internal", message, hint === undefined ? {} : { hint });
-}
-
-const unknownEnd = (cause: unknown): HoopishError =>
-  new HoopishError("unreachable", "the server broke off; the purge may go on without a witness", {
-    hint: "`hoopish audit purge --dry-run` shows what is left to do",
-    cause,
-  });
 
 function planLines(months: readonly MonthPlan[], style: Style): readonly string[] {
   return table(

@@ -55,24 +55,33 @@ describe("audit purge", () => {
   const purged = [{ ...month, count: 6, root: Buffer.alloc(32, 7).toString("base64"), record: 41 }];
 
   it("--dry-run shows what would go and what stays, and asks for nothing else", async () => {
-    const { stdout, code } = await cli({ "GET /api/v1/retention": answers(plan) }, ["audit", "purge", "--dry-run"]);
+    const { stdout, code } = await cli({ "GET /api/v1/retention": ends({ done: plan }) }, [
+      "audit",
+      "purge",
+      "--dry-run",
+    ]);
     expect(code).toBe(0);
     expect(stdout).toMatch(
       /default +2026-01 +6 payloads of 3 calls, 2.0 KiB +2 payloads of 1 calls, 10 B +hold_4{32}\n/,
     );
     expect(stdout).toMatch(/heldOrBlocked +2026-01 +nothing +nothing +2 of its calls still run/);
     expect(gateway?.requests.map(({ method }) => method)).toEqual(["GET"]);
-    const json = await cli({ "GET /api/v1/retention": answers(plan) }, ["audit", "purge", "--dry-run", "--json"]);
+    const json = await cli({ "GET /api/v1/retention": ends({ done: plan }) }, [
+      "audit",
+      "purge",
+      "--dry-run",
+      "--json",
+    ]);
     expect(JSON.parse(json.stdout)).toEqual(plan);
   });
 
   it("shows what was destroyed, and which record says so", async () => {
-    const routes = { "POST /api/v1/retention/purges": ends({ working: true }, { purged }) };
+    const routes = { "POST /api/v1/retention/purges": ends({ working: true }, { done: { purged } }) };
     const { stdout, code } = await cli(routes, ["audit", "purge"]);
     expect(code).toBe(0);
     expect(stdout).toMatch(/default +2026-01 +6 payloads +41 +BwcH/);
     expect(JSON.parse((await cli(routes, ["audit", "purge", "--json"])).stdout)).toEqual({ purged });
-    const none = await cli({ "POST /api/v1/retention/purges": ends({ purged: [] }) }, ["audit", "purge"]);
+    const none = await cli({ "POST /api/v1/retention/purges": ends({ done: { purged: [] } }) }, ["audit", "purge"]);
     expect([none.code, none.stdout]).toEqual([0, "No payload's time is over, but for what holds keep.\n"]);
   });
 
@@ -87,7 +96,7 @@ describe("audit purge", () => {
     for (const route of [broken, ends()]) {
       const lost = await cli({ "POST /api/v1/retention/purges": route }, ["audit", "purge"]);
       expect(lost.code).toBe(7);
-      expect(lost.stderr).toContain("--dry-run");
+      expect(lost.stderr).toContain("broke off");
     }
   });
 });

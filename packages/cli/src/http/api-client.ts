@@ -1,4 +1,12 @@
-import { ERROR_SHAPES, type ErrorCode, errorBodySchema, HoopishError, isErrorCode } from "@hoopish/protocol";
+import {
+  ERROR_SHAPES,
+  type ErrorCode,
+  errorBodySchema,
+  HoopishError,
+  isErrorCode,
+  type WorkLine,
+  workLineSchema,
+} from "@hoopish/protocol";
 import type { Dispatcher } from "undici";
 import type { ZodType } from "zod";
 import type { Http, HttpRequest } from "./http.ts";
@@ -44,9 +52,24 @@ export class ApiClient {
     return this.#document(await this.#request(withQuery(path, query), { method: "DELETE" }), schema);
   }
 
-  /** Asks for something whose answer comes in lines while it is done. */
-  async postStream(path: string): Promise<Dispatcher.ResponseData> {
-    return this.#request(path, { method: "POST", timeoutMs: 120_000 });
+  /**
+   * Asks for something that takes its time: the answer shows signs of life until it is done.
+   * @throws HoopishError the server's own, then too; unreachable when the answer breaks off before that
+   */
+  async work<T>(method: "GET" | "POST", path: string, schema: ZodType<T>): Promise<T> {
+    const response = await this.#request(path, { method, timeoutMs: 120_000 });
+    let last: WorkLine<T> | undefined;
+    try {
+      const lines = (await this.#text(response)).trim().split("\n");
+      last = workLineSchema(schema).parse(JSON.parse(lines.at(-1) ?? ""));
+    } catch (cause) {
+      if ((cause as Error).name === "AbortError") throw cause;
+      throw brokenOff(cause);
+    }
+    if ("done" in last) return last.done;
+    if (!("error" in last)) throw brokenOff(undefined);
+    const { code, message, hint } = last.error;
+    throw new HoopishError(isErrorCode(code) ? code : "internal", message, hint === undefined ? {} : { hint });
   }
 
   /** A body of any length. Reading it fails when the server breaks off. */
@@ -92,6 +115,12 @@ export class ApiClient {
     return Buffer.concat(chunks).toString("utf8");
   }
 }
+
+const brokenOff = (cause: unknown): HoopishError =>
+  new HoopishError("unreachable", "the server broke off before it had said how it ended", {
+    hint: "it may go on without a witness; look again later",
+    cause,
+  });
 
 function withQuery(path: string, query: Query): string {
   const parameters = new URLSearchParams();

@@ -6,16 +6,17 @@ import {
   isHoldId,
   MAX_COUNTED_CALLS,
   type PlacedHold,
-  type PurgedMonth,
-  type PurgeLine,
+  type PurgeReport,
+  type RetentionPlan,
   toHoopishError,
+  type WorkLine,
 } from "@hoopish/protocol";
 import { Hono } from "hono";
 import type { Who } from "../evidence/retention/port.ts";
 import { searched, streamed } from "./audit.ts";
 import { type Caller, type ConsoleEnv, type ConsolePorts, demand } from "./context.ts";
 
-/** While a purge works, its answer shows that it lives this often: a proxy cuts what is silent for a minute. */
+/** An answer that takes its time shows that it lives this often: a proxy cuts what is silent for a minute. */
 const WORKING_MS = 10_000;
 /** Of the reason of a release, as of a hold's. */
 const REASON = /^[^\p{Cc}\p{Cs}]{1,1024}$/u;
@@ -28,17 +29,20 @@ export function retentionRoutes(ports: ConsolePorts): Hono<ConsoleEnv> {
   routes.get("/retention", async (context) => {
     const caller = context.get("caller");
     demand(caller, "auditor", "admin");
-    const plan = await retention.plan();
-    await searched(caller, { retention: "plan" }, plan.months.length, ports);
-    return context.json(plan);
+    const work = async (): Promise<RetentionPlan> => {
+      const plan = await retention.plan();
+      await searched(caller, { retention: "plan" }, plan.months.length, ports);
+      return plan;
+    };
+    return streamed(workLines(work(), ports), "application/x-ndjson");
   });
 
   routes.post("/retention/purges", (context) => {
     const caller = context.get("caller");
     demand(caller, "admin");
     // It does not end because whoever asked for it goes away: only because the server does.
-    const purge = retention.purge(whoIs(caller), ports.ending);
-    return streamed(purgeLines(purge, ports), "application/x-ndjson");
+    const work = retention.purge(whoIs(caller), ports.ending).then((purged): PurgeReport => ({ purged }));
+    return streamed(workLines(work, ports), "application/x-ndjson");
   });
 
   routes.get("/retention/holds", async (context) => {
@@ -80,26 +84,25 @@ export function retentionRoutes(ports: ConsolePorts): Hono<ConsoleEnv> {
 
 const whoIs = ({ principal, actor }: Caller): Who => ({ by: principal.user, actor });
 
-async function* purgeLines(purge: Promise<readonly PurgedMonth[]>, ports: ConsolePorts): AsyncGenerator<Buffer> {
-  let last: PurgeLine | undefined;
+async function* workLines<T>(work: Promise<T>, ports: ConsolePorts): AsyncGenerator<Buffer> {
+  let last: WorkLine<T> | undefined;
   // Heard at once: a failure while nobody waits must end no process, and the server's own log has it in any case.
-  const done = purge.then(
-    (purged) => {
-      last = { purged };
+  const ended = work.then(
+    (done) => {
+      last = { done };
     },
     (thrown: unknown) => {
       ports.report(thrown);
       last = toHoopishError(thrown).toBody();
     },
   );
+  const line = (told: WorkLine<T>): Buffer => Buffer.from(`${JSON.stringify(told)}\n`);
   while (last === undefined) {
-    yield lineOf({ working: true });
-    await Promise.race([done, sleep(WORKING_MS, undefined, { ref: false })]);
+    yield line({ working: true });
+    await Promise.race([ended, sleep(WORKING_MS, undefined, { ref: false })]);
   }
-  yield lineOf(last);
+  yield line(last);
 }
-
-const lineOf = (line: PurgeLine): Buffer => Buffer.from(`${JSON.stringify(line)}\n`);
 
 /** How many recorded calls a hold fits: whoever mistypes a name must see it. */
 async function countCalls({ call, since, until, ...filters }: HoldFilters, ports: ConsolePorts): Promise<number> {

@@ -4,10 +4,12 @@ import { type CallId, newCallId, type StoredRecord } from "@hoopish/protocol";
 import { Frontier, leafHash } from "@hoopish/protocol/tlog";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { exportJsonl } from "../../../evidence/export.ts";
+import { Retention } from "../../../evidence/retention/retention.ts";
 import { decidedDraft, wholePayload } from "../../../evidence/sample-records.ts";
 import { decodeFrame, decodeHead, FRAME_HEAD_BYTES, HEAD_BYTES, segmentKey } from "../intake/format.ts";
+import { openSqliteStore } from "../store.ts";
 import { TEST_KEYS } from "../testing/keys.ts";
-import { NEVER, RetentionWorld, SCHEDULE } from "../testing/retention-world.ts";
+import { NEVER, PAYLOADS_MS, RetentionWorld, SCHEDULE } from "../testing/retention-world.ts";
 import { openBlock } from "../vault/block.ts";
 import { verifyStore } from "../verify/verify-store.ts";
 
@@ -165,6 +167,43 @@ describe("a purge", () => {
     expect(await world.purges()).toHaveLength(1);
     expect(seen.whole).toBeGreaterThan(0);
     for (const call of calls) expect(await world.states(call)).toEqual(["request purged", "delivered purged"]);
+  });
+
+  test("whose keys another program keeps in the WAL says so, and is finished when it has gone", {
+    timeout: 60_000,
+  }, async () => {
+    const call = await world.call();
+    expect(await world.states(call)).toHaveLength(2);
+    const [key] = world.rows<{ wrapped: Uint8Array }>("SELECT wrapped FROM vault_keys");
+    const backup = new DatabaseSync(world.path, { readOnly: true });
+    backup.exec("BEGIN; SELECT count(*) FROM records");
+    world.at("2026-06-01T00:00:00.000Z");
+    await expect(purge()).rejects.toMatchObject({ code: "conflict" });
+    expect(await world.states(call)).toEqual(["request purged", "delivered purged"]);
+    backup.exec("COMMIT");
+    backup.close();
+    expect(await purge()).toEqual([]);
+    expect(await world.purges()).toHaveLength(1);
+    expect(world.rows("SELECT * FROM doomed")).toEqual([]);
+    const wrapped = Buffer.from(key?.wrapped ?? []);
+    expect(world.files().filter(({ bytes }) => bytes.includes(wrapped))).toEqual([]);
+  });
+
+  test("of a store in memory", async () => {
+    const now = (): number => world.nowMs;
+    const store = await openSqliteStore({ path: ":memory:", keys: TEST_KEYS, replica: "gw-1", clock: now });
+    const retention = new Retention({ store: store.retention, payloadsMs: PAYLOADS_MS, now });
+    const file = world.store;
+    world.store = store;
+    const held = await world.call({ user: "eve@bank.example" });
+    const other = await world.call();
+    await store.retention.place({ reason: "a dispute", filters: { user: "eve@bank.example" } }, SCHEDULE);
+    world.at("2026-06-01T00:00:00.000Z");
+    expect((await retention.purge(SCHEDULE, NEVER)).map(({ count }) => count)).toEqual([2]);
+    expect(await world.states(held)).toEqual(["request complete", "delivered complete"]);
+    expect(await world.states(other)).toEqual(["request purged", "delivered purged"]);
+    world.store = file;
+    await store.close();
   });
 
   test("that is asked to stop does, between two steps; the next one does it all", async () => {

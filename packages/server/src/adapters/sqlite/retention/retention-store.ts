@@ -33,7 +33,7 @@ export interface RetentionPorts {
 }
 
 /** A reader holds on to the WAL for milliseconds; a backup may take longer. */
-const TRUNCATE_TRIES = 40;
+const TRUNCATE_TRIES = 20;
 const TRUNCATE_PAUSE_MS = 250;
 
 export function createRetentionStore(ports: RetentionPorts): RetentionStore {
@@ -202,7 +202,7 @@ class SqliteRetention implements RetentionStore {
     await this.#ports.write("reader.forget");
     await this.#ports.read("forget");
     await this.#ports.renewIntake();
-    await this.#truncateWal();
+    await this.#truncateWal(signal);
     for (const key of destroyed) {
       for (let from: number | undefined = 0; from !== undefined; ) {
         from = await this.#write<number | undefined>(signal, "purger.cleanPieces", key, from);
@@ -211,10 +211,10 @@ class SqliteRetention implements RetentionStore {
     }
   }
 
-  async #truncateWal(): Promise<void> {
+  async #truncateWal(signal: AbortSignal): Promise<void> {
     for (let tries = 0; tries < TRUNCATE_TRIES; tries++) {
-      if (await this.#ports.write<boolean>("purger.truncateWal")) return;
-      await sleep(TRUNCATE_PAUSE_MS);
+      if (await this.#write<boolean>(signal, "purger.truncateWal")) return;
+      await sleep(TRUNCATE_PAUSE_MS, undefined, { signal });
     }
     throw new HoopishError("conflict", "another program reads the database and keeps destroyed keys in its WAL", {
       hint: "end it (a backup, a shell); the next purge goes on here",
