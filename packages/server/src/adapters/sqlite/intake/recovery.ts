@@ -85,10 +85,10 @@ interface Segment {
 function readSegment(path: string, vaultKey: Uint8Array): Segment | undefined {
   if (!existsSync(path)) return undefined;
   const bytes = readFileSync(path);
+  const head = bytes.length < HEAD_BYTES ? undefined : decodeHead(bytes.subarray(0, HEAD_BYTES), vaultKey);
   // The crash came while the file was being made: its head is written when it has its full size, all zeros.
-  if (bytes.equals(Buffer.alloc(bytes.length))) return undefined;
+  if (head === undefined && bytes.equals(Buffer.alloc(bytes.length))) return undefined;
   if (bytes.length !== SEGMENT_BYTES) throw damaged(path, `it has ${bytes.length} bytes, not ${SEGMENT_BYTES}`);
-  const head = decodeHead(bytes.subarray(0, HEAD_BYTES), vaultKey);
   if (head === undefined)
     throw damaged(path, "its head cannot be read: the file is damaged, or the vault's key is another");
   return { path, bytes, head, key: segmentKey(vaultKey, head) };
