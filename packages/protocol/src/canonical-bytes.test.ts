@@ -57,7 +57,7 @@ const oddText = fc.string({
   ),
   maxLength: 4,
 });
-/** The same cases each time: by chance the defect above comes in other ways too, about once in some hundred runs. */
+/** The same cases each time: by chance the defect told of below comes in other ways too, about once in some hundred runs. */
 fc.configureGlobal({ seed: 20_261_125 });
 
 /**
