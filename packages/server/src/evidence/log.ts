@@ -24,6 +24,9 @@ const PROBE_MS = 2_000;
 /** What "soon" means. A model server that answers within it has request and answer recorded in one write. */
 const SOON_MS = 3;
 
+/** With so few calls open, a wait for the disk holds up nobody else. */
+const FEW_CALLS = 2;
+
 interface Waiting {
   readonly leaves: readonly Leaf[];
   readonly admission: Admission;
@@ -152,7 +155,7 @@ class GroupCommitLog implements WritableLog {
     this.#later = undefined;
     const taken = this.#takeBatch();
     if (taken.length === 0) return;
-    this.#committing = this.#store.commit(toBatch(taken)).then(
+    this.#committing = this.#store.commit(toBatch(taken, this.#open.size <= FEW_CALLS)).then(
       (first) => this.#written(taken, first),
       (cause: unknown) => this.#failed(taken, cause),
     );
@@ -225,7 +228,7 @@ class GroupCommitLog implements WritableLog {
   }
 }
 
-function toBatch(taken: readonly Waiting[]): Batch {
+function toBatch(taken: readonly Waiting[], quiet: boolean): Batch {
   const leaves: Leaf[] = [];
   const changes: StoreChange[] = [];
   const parts: GrowingPart[] = [];
@@ -234,7 +237,7 @@ function toBatch(taken: readonly Waiting[]): Batch {
     if (item.change !== undefined) changes.push(item.change);
     for (const piece of item.admission.pieces) addPiece(parts, piece, item.timeMs);
   }
-  return { leaves, parts, changes };
+  return { leaves, parts, changes, quiet };
 }
 
 interface GrowingPart extends PayloadPart {

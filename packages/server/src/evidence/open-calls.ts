@@ -32,6 +32,10 @@ export interface Admission {
 export class OpenCalls {
   readonly #calls = new CallIndex<Sequence>();
 
+  get size(): number {
+    return this.#calls.size;
+  }
+
   /** @throws HoopishError evidence_unavailable; nothing is changed then */
   admit(drafts: readonly RecordDraft[], pieces: readonly PayloadPiece[]): Admission {
     const opened: CallId[] = [];

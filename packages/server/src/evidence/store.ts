@@ -28,6 +28,11 @@ export interface Batch {
   readonly leaves: readonly Leaf[];
   readonly parts: readonly PayloadPart[];
   readonly changes: readonly StoreChange[];
+  /**
+   * Hardly anybody but those whom this batch is for is there: the store may let the whole process wait for the disk, which
+   * saves the way to another thread and back.
+   */
+  readonly quiet: boolean;
 }
 
 /**

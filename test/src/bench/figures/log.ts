@@ -37,7 +37,7 @@ async function compare(bench: Bench, disk: Bench["paths"][number], memory: typeo
       await wake(bench, call, CONNECTIONS);
       const turn = [];
       for (const [where, path] of round % 2 === 0 ? both : both.toReversed()) {
-        turn.push({ where, ...(await measure(bench, call, path, path.chat, CONNECTIONS)) });
+        turn.push({ where, ...(await measure(bench, call, path, call.endpoint(path) ?? path.chat, CONNECTIONS)) });
         await bench.settle();
       }
       return turn;

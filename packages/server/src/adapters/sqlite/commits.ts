@@ -78,7 +78,7 @@ export class Commits implements EvidenceStore {
     const rows = this.#payloads.place(batch, this.#next);
     const changes = batch.changes.length === 0 ? NO_CHANGES : Buffer.from(JSON.stringify(batch.changes));
     try {
-      await this.#send({ firstIndex: this.#next, leaves: batch.leaves, rows, changes });
+      await this.#send({ firstIndex: this.#next, leaves: batch.leaves, rows, changes }, batch.quiet);
     } catch (error) {
       if (error instanceof StoreLost) this.#payloads.clear();
       else this.#payloads.undo(batch);
@@ -183,7 +183,7 @@ export class Commits implements EvidenceStore {
     }
   }
 
-  async #send(batch: NumberedBatch): Promise<void> {
+  async #send(batch: NumberedBatch, quiet: boolean): Promise<void> {
     const writer = this.#writer;
     const { ring } = writer;
     const quick = packedSize(batch, false);
@@ -203,7 +203,7 @@ export class Commits implements EvidenceStore {
       return;
     }
     const batchBytes = place.subarray(0, length);
-    const seq = (await this.#withIntake((intake) => intake.append(batchBytes))) ?? 0;
+    const seq = (await this.#withIntake((intake) => intake.append(batchBytes, quiet))) ?? 0;
     // Its successor has looked at the intake already, and may have found the batch there or not.
     if (writer.lost) throw new StoreLost("the store's thread has ended");
     ring.publish(length, seq, false);
