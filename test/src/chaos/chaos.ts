@@ -10,6 +10,8 @@ export interface ChaosOptions {
   readonly seed: number;
   /** How many kills there are between two looks at the log. There is one at the end in any case. */
   readonly lookEvery: number;
+  /** How often it is killed again while it starts. Default 0.25. */
+  readonly killStarts?: number;
   /** Hears of each kill and each look. */
   readonly say: (line: string) => void;
 }
@@ -100,7 +102,7 @@ class Chaos {
 
   async #restart(): Promise<void> {
     // Now and then the machine is not done with it: killed again while it starts and recovers.
-    while (this.#random.chance(0.25)) {
+    while (this.#random.chance(this.#options.killStarts ?? 0.25)) {
       const starting = this.#world.startServer().catch(() => undefined);
       await sleep(this.#random.between(0, START_MS));
       this.#world.server.child.kill("SIGKILL");

@@ -6,7 +6,7 @@ import { chaos } from "../chaos/chaos.ts";
 it("a server that is killed 20 times under load loses nothing that it delivered", { timeout: 300_000 }, async () => {
   const seed = Math.floor(Math.random() * 2 ** 31);
   const said: string[] = [`seed ${seed}`];
-  const result = await chaos({ kills: 20, seed, lookEvery: 10, say: (line) => said.push(line) }).catch(
+  const result = await chaos({ kills: 20, seed, lookEvery: 10, killStarts: 0.1, say: (line) => said.push(line) }).catch(
     (error: Error) => {
       throw new Error(`${said.join("\n")}\n${error.message}`, { cause: error });
     },
