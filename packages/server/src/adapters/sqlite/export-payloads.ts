@@ -1,5 +1,6 @@
 import { isUtf8 } from "node:buffer";
-import { type CallId, PAYLOAD_FIELDS, type PayloadField, type Payloads, type StoredRecord } from "@hoopish/protocol";
+import type { CallId, PayloadField, Payloads, StoredRecord } from "@hoopish/protocol";
+import { PAYLOAD_FIELDS } from "@hoopish/protocol/record";
 import type { ExportItem } from "../../evidence/port.ts";
 import { idBytes } from "./keys.ts";
 import { type PayloadBytes, payloadIsUtf8, readPayload } from "./payload-queries.ts";

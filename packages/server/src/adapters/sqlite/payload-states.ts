@@ -1,11 +1,5 @@
-import {
-  type CallId,
-  PAYLOAD_FIELDS,
-  type Payloads,
-  type PayloadView,
-  retentionClassOf,
-  type StoredRecord,
-} from "@hoopish/protocol";
+import type { CallId, Payloads, PayloadView, StoredRecord } from "@hoopish/protocol";
+import { PAYLOAD_FIELDS, retentionClassOf } from "@hoopish/protocol/record";
 import { monthOf, retentionNumber } from "./keys.ts";
 import type { Query } from "./query.ts";
 import { purgedError, type VaultReader } from "./vault/vault-reader.ts";

@@ -46,6 +46,11 @@ export class RingWriter {
     const size = HEAD_BYTES + aligned(bytes);
     const tail = Atomics.load(this.#control, RING_TAIL);
     const head = Atomics.load(this.#control, RING_HEAD);
+    // Empty: from the beginning again, so that a ring that is never full touches little of its memory.
+    if (head === tail && size < head) {
+      this.#start = 0;
+      return this.#ring.subarray(HEAD_BYTES, HEAD_BYTES + bytes);
+    }
     // The tail never catches up with the head from behind: equal means empty.
     if (head > tail) this.#start = tail + size < head ? tail : -1;
     else if (tail + size <= this.#ring.length - ALIGN) this.#start = tail;

@@ -177,6 +177,8 @@ function writeDurably(fd: number, parts: readonly Buffer[], position: number): P
   });
 }
 
+const ZEROS: Buffer = Buffer.alloc(64 * 1024);
+
 /** A file of its full size, filled with zeros and durable, so that later writes find every block in its place. */
 function openSegment(path: string): Segment {
   if (!existsSync(path) || statSync(path).size < SEGMENT_BYTES) {
@@ -184,7 +186,7 @@ function openSegment(path: string): Segment {
     try {
       const { size } = statSync(path);
       for (let at = size; at < SEGMENT_BYTES; ) {
-        at += writeSync(fd, Buffer.alloc(Math.min(1024 * 1024, SEGMENT_BYTES - at)), 0, undefined, at);
+        at += writeSync(fd, ZEROS, 0, Math.min(ZEROS.length, SEGMENT_BYTES - at), at);
       }
       fsyncSync(fd);
     } finally {

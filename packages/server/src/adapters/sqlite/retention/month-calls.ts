@@ -1,5 +1,5 @@
 import type { CallId, HoldFilters, HoldId, RetentionClass } from "@hoopish/protocol";
-import { retentionClassOf } from "@hoopish/protocol";
+import { retentionClassOf } from "@hoopish/protocol/record";
 import { idBytes, monthStart, retentionNumber, VERDICT_NUMBERS, verdictOf } from "../keys.ts";
 import type { Query } from "../query.ts";
 import { keySpan } from "../search/time-blocks.ts";
