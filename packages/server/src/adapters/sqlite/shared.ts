@@ -30,7 +30,7 @@ export const RING_URGENT = 9;
 
 const CONTROL_BYTES = 64;
 /** What may be durable in the intake and not yet in the database; a larger batch goes in a message. */
-const RING_BYTES = 8 * 1024 * 1024;
+const RING_BYTES = 4 * 1024 * 1024;
 
 export const sharedMemory = (): SharedArrayBuffer => new SharedArrayBuffer(CONTROL_BYTES + RING_BYTES);
 export const controlOf = (memory: SharedArrayBuffer): Int32Array => new Int32Array(memory, 0, CONTROL_BYTES / 4);

@@ -31,7 +31,7 @@ export class SqliteError extends Error {
  */
 const YOUNG_GENERATION_MIB = 2;
 /** With so much in the ring the writer is told not to gather any longer. */
-const MUCH_BYTES = 2 * 1024 * 1024;
+const MUCH_BYTES = 1024 * 1024;
 
 /** A database thread, seen from the server's. */
 export class DatabaseThread {

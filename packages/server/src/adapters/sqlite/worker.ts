@@ -74,7 +74,7 @@ interface Targets {
 const GATHER_MS = 25;
 const GATHER_BYTES = 512 * 1024;
 /** One transaction takes about so much. */
-const TRANSACTION_BYTES = 4 * 1024 * 1024;
+const TRANSACTION_BYTES = 1024 * 1024;
 /** When the database takes nothing, it is tried again this often. */
 const RETRY_MS = 250;
 
