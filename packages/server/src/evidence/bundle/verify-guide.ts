@@ -40,7 +40,7 @@ verdict=0
 good() { echo "ok:  $*"; }
 bad() { echo "BAD: $*"; verdict=1; }
 missing() { echo "MISSING: $*"; [ "$verdict" -eq 1 ] || verdict=2; }
-mkdir work evidence
+mkdir scratch evidence
 gzip -t evidence.tar.gz || bad "the archive is damaged"
 tar -xzf evidence.tar.gz -C evidence || bad "the archive cannot be unpacked"
 cd evidence
@@ -55,10 +55,10 @@ beginning of a SHA-256 over name and key. The twelve bytes in front are what mak
 name=${"$"}{KEY%%+*}
 rest=${"$"}{KEY#*+}
 id=${"$"}{rest%%+*}
-printf '%s' "${"$"}{rest#*+}" | openssl base64 -d -A > ../work/key.typed
-[ "$({ printf '%s\n' "$name"; cat ../work/key.typed; } | sha256sum | cut -c 1-8)" = "$id" ] || bad "the key's own id"
-{ printf '\060\052\060\005\006\003\053\145\160\003\041\000'; tail -c 32 ../work/key.typed; } > ../work/key.der
-openssl pkey -pubin -inform DER -in ../work/key.der -out ../work/key.pem
+printf '%s' "${"$"}{rest#*+}" | openssl base64 -d -A > ../scratch/key.typed
+[ "$({ printf '%s\n' "$name"; cat ../scratch/key.typed; } | sha256sum | cut -c 1-8)" = "$id" ] || bad "the key's own id"
+{ printf '\060\052\060\005\006\003\053\145\160\003\041\000'; tail -c 32 ../scratch/key.typed; } > ../scratch/key.der
+openssl pkey -pubin -inform DER -in ../scratch/key.der -out ../scratch/key.pem
 ~~~
 
 ## 3. Signatures
@@ -68,12 +68,12 @@ signature (64 bytes) over the text.
 
 ~~~sh
 check_note() {
-  awk '/^$/ { exit } { print }' "$1" > ../work/text
-  awk -v name="$name" 'signed && $2 == name { print $3; exit } /^$/ { signed = 1 }' "$1" | openssl base64 -d -A > ../work/line
-  head -c 4 ../work/line | od -An -tx1 | tr -d ' \n' > ../work/id
-  tail -c 64 ../work/line > ../work/signature
-  if [ "$(cat ../work/id)" = "$id" ] &&
-    openssl pkeyutl -verify -pubin -inkey ../work/key.pem -rawin -in ../work/text -sigfile ../work/signature > ../work/out 2>&1
+  awk '/^$/ { exit } { print }' "$1" > ../scratch/text
+  awk -v name="$name" 'signed && $2 == name { print $3; exit } /^$/ { signed = 1 }' "$1" | openssl base64 -d -A > ../scratch/line
+  head -c 4 ../scratch/line | od -An -tx1 | tr -d ' \n' > ../scratch/id
+  tail -c 64 ../scratch/line > ../scratch/signature
+  if [ "$(cat ../scratch/id)" = "$id" ] &&
+    openssl pkeyutl -verify -pubin -inkey ../scratch/key.pem -rawin -in ../scratch/text -sigfile ../scratch/signature > ../scratch/out 2>&1
   then good "the log's key has signed $1"
   else bad "the log's key has not signed $1"
   fi
@@ -101,14 +101,14 @@ manifest.note signs the SHA-256 of manifest.json, which lists all other files; p
 ~~~sh
 sum=$(sha256sum < manifest.json | cut -d ' ' -f 1)
 if [ "$(sed -n 2p manifest.note)" = "$sum" ]; then good "the manifest is the one that is signed"; else bad "manifest.json"; fi
-jq -r '.files | to_entries[] | .value.sha256 + "  " + .key' manifest.json > ../work/sums
-cat payloads/*.sha256 >> ../work/sums 2> ../work/none || true
-if sha256sum --quiet -c ../work/sums; then good "every file is what is listed"; else bad "a file is not what is listed"; fi
-{ cut -c 67- ../work/sums; echo manifest.json; echo manifest.note; } | sort > ../work/listed
-find . -type f | cut -c 3- | sort > ../work/found
-if cmp -s ../work/listed ../work/found; then good "there are no other files"; else bad "files and lists differ"; fi
-jq -cS 'del(.files)' manifest.json > ../work/scope
-jq -cS . scope.json | cmp -s - ../work/scope || bad "scope.json and the manifest differ"
+jq -r '.files | to_entries[] | .value.sha256 + "  " + .key' manifest.json > ../scratch/sums
+cat payloads/*.sha256 >> ../scratch/sums 2> ../scratch/none || true
+if sha256sum --quiet -c ../scratch/sums; then good "every file is what is listed"; else bad "a file is not what is listed"; fi
+{ cut -c 67- ../scratch/sums; echo manifest.json; echo manifest.note; } | sort > ../scratch/listed
+find . -type f | cut -c 3- | sort > ../scratch/found
+if cmp -s ../scratch/listed ../scratch/found; then good "there are no other files"; else bad "files and lists differ"; fi
+jq -cS 'del(.files)' manifest.json > ../scratch/scope
+jq -cS . scope.json | cmp -s - ../scratch/scope || bad "scope.json and the manifest differ"
 ~~~
 
 ## 5. The tree
@@ -132,12 +132,12 @@ hexadecimal() { openssl base64 -d -A | od -An -v -tx1 | tr -d ' \n'; }
 stack=
 size=$start
 level=0
-jq -r '.hashes | reverse[]' left-edge.json > ../work/edge
+jq -r '.hashes | reverse[]' left-edge.json > ../scratch/edge
 while read -r hash; do
   while [ $((size % 2)) -eq 0 ]; do size=$((size / 2)); level=$((level + 1)); done
   stack="$stack $level:$(printf '%s' "$hash" | hexadecimal)"
   size=$((size / 2)); level=$((level + 1))
-done < ../work/edge
+done < ../scratch/edge
 
 root() {
   all=
@@ -164,12 +164,12 @@ if [ "$start" -gt 0 ]; then
   else bad "left-edge.json"
   fi
 fi
-gzip -dc records/*.jsonl.gz > ../work/records || bad "records/ cannot be unpacked"
+gzip -dc records/*.jsonl.gz > ../scratch/records || bad "records/ cannot be unpacked"
 index=$start
 while IFS= read -r record; do
   push "$({ printf '\000'; printf '%s' "$record"; } | sha256sum | cut -d ' ' -f 1)"
   index=$((index + 1))
-done < ../work/records
+done < ../scratch/records
 if [ "$index" -eq "$end" ]; then good "records $start to $((end - 1))"; else bad "$index records instead of $end"; fi
 if [ "$(root)" = "$(sed -n 3p checkpoints/end.note | hexadecimal)" ]
 then good "the records have the root of the checkpoint at the end"
@@ -213,20 +213,20 @@ Each is written in one way only (RFC 8785). Each process counts its records in s
 is this export's own, and says the same as the manifest.
 
 ~~~sh
-jq -cS . ../work/records > ../work/again || true
-if cmp -s ../work/records ../work/again; then good "the records are canonical"; else bad "a record is not canonical"; fi
-jq -r '[.src.boot, .src.n] | @tsv' ../work/records | awk -v start="$start" '
+jq -cS . ../scratch/records > ../scratch/again || true
+if cmp -s ../scratch/records ../scratch/again; then good "the records are canonical"; else bad "a record is not canonical"; fi
+jq -r '[.src.boot, .src.n] | @tsv' ../scratch/records | awk -v start="$start" '
   !($1 in last) { last[$1] = start == 0 ? -1 : $2 - 1 }
   $2 <= last[$1] { print "repeats " $1 " " $2 }
   $2 > last[$1] + 1 { print "gap " $1 " " last[$1] + 1 " to " $2 - 1 }
-  { last[$1] = $2 }' > ../work/numbers
-if grep repeats ../work/numbers; then bad "a number of a process comes twice"; fi
-if grep gap ../work/numbers; then missing "records of a process are not in the log"; fi
-if jq -e 'select(.type == "log.gap")' ../work/records; then missing "the log says that evidence was lost"; fi
-tail -n 1 ../work/records | jq -cS '{f: (.filters // {}), p: .payloads, s: .since, u: .until, t: .type, a: .format,
-  b: (.start // 0), r: {iss: .actor.iss, name: .actor.name, sub: .actor.sub}}' > ../work/own
+  { last[$1] = $2 }' > ../scratch/numbers
+if grep repeats ../scratch/numbers; then bad "a number of a process comes twice"; fi
+if grep gap ../scratch/numbers; then missing "records of a process are not in the log"; fi
+if jq -e 'select(.type == "log.gap")' ../scratch/records; then missing "the log says that evidence was lost"; fi
+tail -n 1 ../scratch/records | jq -cS '{f: (.filters // {}), p: .payloads, s: .since, u: .until, t: .type, a: .format,
+  b: (.start // 0), r: {iss: .actor.iss, name: .actor.name, sub: .actor.sub}}' > ../scratch/own
 jq -cS '{f: .filters, p: .payloads, s: .since, u: .until, t: "audit.exported", a: "bundle", b: .start, r: .requester}' \
-  manifest.json | cmp -s - ../work/own || bad "the last record is not this export's own, or says other than the manifest"
+  manifest.json | cmp -s - ../scratch/own || bad "the last record is not this export's own, or says other than the manifest"
 ~~~
 
 jq writes the character U+007F and numbers beyond 15 digits in another way than RFC 8785: a line that differs in that alone is
@@ -255,8 +255,8 @@ jq -rn --slurpfile manifest manifest.json '
         ($record | asked)]]
     else . end |
     if $record.type == "call.answered" then del(.calls[$record.call]) else . end;
-    .out[] | @tsv)' ../work/records > ../work/committed
-jq -r 'select(.type == "retention.purged") | [.class, .from, .to] | @tsv' ../work/records > ../work/purges
+    .out[] | @tsv)' ../scratch/records > ../scratch/committed
+jq -r 'select(.type == "retention.purged") | [.class, .from, .to] | @tsv' ../scratch/records > ../scratch/purges
 here=0
 gone=0
 while read -r call field c len time class asked; do
@@ -269,11 +269,11 @@ while read -r call field c len time class asked; do
     found=$(openssl dgst -sha256 -mac HMAC -macopt "hexkey:$salt" -binary "$file" | openssl base64 -A)
     [ "$found" = "$c" ] && [ "$(wc -c < "$file" | tr -d ' ')" = "$len" ] || bad "$file is not what was committed to"
   elif awk -v time="$time" -v class="$class" '
-    (class == "any" || class == $1) && time >= $2 && time < $3 { found = 1 } END { exit !found }' ../work/purges
+    (class == "any" || class == $1) && time >= $2 && time < $3 { found = 1 } END { exit !found }' ../scratch/purges
   then gone=$((gone + 1))
   else missing "$file"
   fi
-done < ../work/committed
+done < ../scratch/committed
 good "$here payloads are what the records commit to; $gone were purged"
 ~~~
 
