@@ -4,12 +4,12 @@ import {
   NoteError,
   type NoteReason,
   type NoteVerifier,
-  parseVkey,
   receiptSchema,
   type VerifiedReceipt,
   verifyReceipt,
 } from "@hoopish/protocol";
 import type { Context } from "../context.ts";
+import { givenKey } from "../evidence/pin.ts";
 import { showReceipt } from "./audit-receipt.ts";
 
 /** A record and a proof have some kilobytes. */
@@ -43,7 +43,7 @@ export async function auditReceiptCheck(
       hint: "--key VKEY, from somewhere else than the file and the server: internal audit has it",
     });
   }
-  const result = verify(await read(file), keyOf(key), id);
+  const result = verify(await read(file), givenKey(key), id);
   if (!("record" in result)) {
     context.output.show(result, (safe, style) => [`${style.bad("✗")} NOT VERIFIED: ${safe.message}`]);
     return 1;
@@ -73,17 +73,6 @@ function verify(text: string, key: NoteVerifier, id: string | undefined): Verifi
 }
 
 const refused = (reason: Refused["reason"], message: string): Refused => ({ verified: false, reason, message });
-
-function keyOf(vkey: string): NoteVerifier {
-  try {
-    return parseVkey(vkey);
-  } catch (cause) {
-    throw new HoopishError("usage", `"${vkey}" is not a log's key`, {
-      hint: "it is written name+8 hexadecimal digits+base64, as the log's operators publish it",
-      cause,
-    });
-  }
-}
 
 async function read(file: string): Promise<string> {
   try {

@@ -1,7 +1,15 @@
-import { discoverySchema, HoopishError, logConsistencySchema, type NoteVerifier, parseVkey } from "@hoopish/protocol";
+import { discoverySchema, HoopishError, logConsistencySchema, type NoteVerifier } from "@hoopish/protocol";
 import type { Context } from "../context.ts";
 import type { ApiClient } from "../http/api-client.ts";
-import { type ConsistencyFetcher, checkPin, contradiction, openKey, openSeen, type SeenCheckpoint } from "./pin.ts";
+import {
+  type ConsistencyFetcher,
+  checkPin,
+  contradiction,
+  givenKey,
+  openKey,
+  openSeen,
+  type SeenCheckpoint,
+} from "./pin.ts";
 import { type Pin, PinFile } from "./pin-file.ts";
 
 export interface ObserveOptions {
@@ -129,17 +137,6 @@ async function answered<T>(answer: Promise<T>, what: string): Promise<T> {
   } catch (error) {
     if (!(error instanceof HoopishError) || error.shape.retryable || error.code === "unauthenticated") throw error;
     throw contradiction(`the server does not show ${what}: ${error.message}`, error);
-  }
-}
-
-function givenKey(vkey: string): NoteVerifier {
-  try {
-    return parseVkey(vkey);
-  } catch (cause) {
-    throw new HoopishError("usage", `"${vkey}" is not a log's key`, {
-      hint: "it is written name+8 hexadecimal digits+base64, as the log's operators publish it",
-      cause,
-    });
   }
 }
 

@@ -49,6 +49,18 @@ export function openSeen(note: string, key: NoteVerifier): SeenCheckpoint {
   }
 }
 
+/** A key that the user gave. @throws HoopishError usage when it is none */
+export function givenKey(vkey: string): NoteVerifier {
+  try {
+    return parseVkey(vkey);
+  } catch (cause) {
+    throw new HoopishError("usage", `"${vkey}" is not a log's key`, {
+      hint: "it is written name+8 hexadecimal digits+base64, as the log's operators publish it",
+      cause,
+    });
+  }
+}
+
 /** @throws HoopishError log_inconsistent */
 export function openKey(vkey: string): NoteVerifier {
   try {
