@@ -1,4 +1,5 @@
 import { leafHash } from "@hoopish/protocol";
+import { CALL_COLUMNS } from "./call-columns.ts";
 import { csvLine } from "./csv.ts";
 import type { CallFilter, EvidenceReader, ExportItem, RecordedCall } from "./port.ts";
 import type { OcsfSource } from "./views/ocsf/event.ts";
@@ -89,33 +90,11 @@ export async function* exportOcsf(
   }
 }
 
-const COLUMNS = [
-  "id",
-  "time",
-  "endedAt",
-  "user",
-  "connection",
-  "session",
-  "method",
-  "path",
-  "kind",
-  "model",
-  "rows",
-  "verdict",
-  "rule",
-  "status",
-  "durationMs",
-  "requestBytes",
-  "deliveredBytes",
-  "outcome",
-  "code",
-] as const satisfies readonly (keyof RecordedCall)[];
-
 const PAGE = 500;
 
 /** Calls as comma-separated values (RFC 4180), newest first: a header row, then one row a call. */
 export async function* exportCsv(reader: Pick<EvidenceReader, "calls">, filter: CallFilter): AsyncGenerator<Buffer> {
-  yield Buffer.from(csvLine(COLUMNS));
+  yield Buffer.from(csvLine(CALL_COLUMNS));
   let cursor: string | undefined;
   do {
     const page = await reader.calls(filter, PAGE, cursor);
@@ -124,4 +103,4 @@ export async function* exportCsv(reader: Pick<EvidenceReader, "calls">, filter: 
   } while (cursor !== undefined);
 }
 
-const csvRow = (call: RecordedCall): string => csvLine(COLUMNS.map((column) => call[column]));
+const csvRow = (call: RecordedCall): string => csvLine(CALL_COLUMNS.map((column) => call[column]));

@@ -1,30 +1,9 @@
+import { CALL_COLUMNS } from "../call-columns.ts";
 import { type CsvValue, csvLine } from "../csv.ts";
 import type { RecordedCall } from "../port.ts";
 import type { BegunCall, EndedCall, Entry, SessionFacts } from "./entry.ts";
 import { type Ended, endOf, recordedCall } from "./lists.ts";
 import type { View } from "./view.ts";
-
-const CALL_COLUMNS = [
-  "id",
-  "time",
-  "endedAt",
-  "user",
-  "connection",
-  "session",
-  "method",
-  "path",
-  "kind",
-  "model",
-  "rows",
-  "verdict",
-  "rule",
-  "status",
-  "durationMs",
-  "requestBytes",
-  "deliveredBytes",
-  "outcome",
-  "code",
-] as const satisfies readonly (keyof RecordedCall)[];
 
 interface Row {
   /** The record that ended the call; of a call that is open, the one that decided it. */
