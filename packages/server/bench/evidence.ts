@@ -21,6 +21,7 @@ import { verifyBundle } from "@hoopish/protocol/bundle";
 import { fileSpools } from "../src/adapters/files/spool.ts";
 import { openSqliteStore, type SqliteStore } from "../src/adapters/sqlite/store.ts";
 import { TEST_KEYS } from "../src/adapters/sqlite/testing/keys.ts";
+import { ALL_CALLS } from "../src/evidence/all-calls.ts";
 import { beginExport } from "../src/evidence/bundle/export.ts";
 import { writeBundle } from "../src/evidence/bundle/write-bundle.ts";
 import type { CallFilter, PayloadPiece, RecordFilter } from "../src/evidence/port.ts";
@@ -303,14 +304,6 @@ async function list(total: number): Promise<void> {
 }
 
 async function lists(store: SqliteStore, who: readonly Caller[], middle: number): Promise<void> {
-  const none = {
-    sinceMs: undefined,
-    untilMs: undefined,
-    user: undefined,
-    connection: undefined,
-    session: undefined,
-    verdict: undefined,
-  };
   const filters: Readonly<Record<string, Partial<CallFilter>>> = {
     everything: {},
     user: { user: "user17@bank.example" },
@@ -328,7 +321,7 @@ async function lists(store: SqliteStore, who: readonly Caller[], middle: number)
     "one second in the middle": { sinceMs: middle, untilMs: middle + 1000, connection: "model-4" },
   };
   for (const [name, filter] of Object.entries(filters)) {
-    await pages("list", name, (cursor) => store.reader.calls({ ...none, ...filter }, 50, cursor));
+    await pages("list", name, (cursor) => store.reader.calls({ ...ALL_CALLS, ...filter }, 50, cursor));
   }
 }
 

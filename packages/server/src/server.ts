@@ -15,6 +15,7 @@ import { createConsole } from "./console/api.ts";
 import { authorizeAgent } from "./entry/agent-tunnel.ts";
 import { authorizeClient } from "./entry/client-tunnel.ts";
 import { Refusals } from "./entry/refusals.ts";
+import { ALL_CALLS } from "./evidence/all-calls.ts";
 import type { Anchors } from "./evidence/anchors/anchors.ts";
 import type { BundlePorts } from "./evidence/bundle/export.ts";
 import type { EvidenceLog, EvidenceReader, LogTree } from "./evidence/port.ts";
@@ -145,18 +146,9 @@ const FAREWELL_MS = 100;
 const settled = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function newestCall(reader: EvidenceReader): Promise<number | undefined> {
-  const [call] = (await reader.calls(EVERY_CALL, 1, undefined)).items;
+  const [call] = (await reader.calls(ALL_CALLS, 1, undefined)).items;
   return call === undefined ? undefined : Date.parse(call.time);
 }
-
-const EVERY_CALL = {
-  sinceMs: undefined,
-  untilMs: undefined,
-  user: undefined,
-  connection: undefined,
-  session: undefined,
-  verdict: undefined,
-};
 
 async function idle(inFlight: ReadonlyMap<string, number>, drainMs: number): Promise<void> {
   const endMs = performance.now() + drainMs;

@@ -1,10 +1,10 @@
 import { type ExportLine, exportLineSchema, newCallId, newSessionId } from "@hoopish/protocol";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { ALL_CALLS } from "./all-calls.ts";
 import { csvCell } from "./csv.ts";
 import { exportCsv, exportJsonl } from "./export.ts";
 import type { ExportItem, RecordedCall } from "./port.ts";
-import { ALL_CALLS } from "./sample-records.ts";
 
 type Payload = Extract<ExportLine, { payload: unknown }>["payload"];
 

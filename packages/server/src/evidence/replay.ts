@@ -11,6 +11,7 @@ import {
   type SessionView,
   type StoredRecord,
 } from "@hoopish/protocol";
+import { ALL_CALLS } from "./all-calls.ts";
 import type { EvidenceReader } from "./port.ts";
 
 type Reader = Pick<EvidenceReader, "calls" | "call" | "pieces">;
@@ -24,7 +25,7 @@ const MAX_CALLS = 100_000;
  * @throws HoopishError request_too_large
  */
 export async function sessionCalls(reader: Pick<EvidenceReader, "calls">, session: SessionId): Promise<CallId[]> {
-  const filter = { ...ANY, session };
+  const filter = { ...ALL_CALLS, session };
   const ids: CallId[] = [];
   let cursor: string | undefined;
   do {
@@ -39,15 +40,6 @@ export async function sessionCalls(reader: Pick<EvidenceReader, "calls">, sessio
   } while (cursor !== undefined);
   return ids.reverse();
 }
-
-const ANY = {
-  sinceMs: undefined,
-  untilMs: undefined,
-  user: undefined,
-  connection: undefined,
-  session: undefined,
-  verdict: undefined,
-};
 
 /** The lines of a replay (ReplayLine). Memory does not grow with a payload. */
 export async function* replayLines(

@@ -6,7 +6,7 @@ import {
   type RecordDraft,
   type SessionId,
 } from "@hoopish/protocol";
-import type { CallFilter, PayloadPiece } from "./port.ts";
+import type { PayloadPiece } from "./port.ts";
 
 /** Records as the server writes them, for tests. */
 
@@ -97,12 +97,3 @@ const payloadsOf = (pieces: readonly CommittedPiece[]): object =>
   pieces.length === 0
     ? {}
     : { payloads: Object.fromEntries(pieces.map(({ piece, commitment }) => [piece.field, commitment])) };
-
-export const ALL_CALLS: CallFilter = {
-  sinceMs: undefined,
-  untilMs: undefined,
-  user: undefined,
-  connection: undefined,
-  session: undefined,
-  verdict: undefined,
-};

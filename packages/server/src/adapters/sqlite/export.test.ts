@@ -1,8 +1,9 @@
 import { type CallId, exportLineSchema, newCallId, type StoredRecord } from "@hoopish/protocol";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { ALL_CALLS } from "../../evidence/all-calls.ts";
 import { exportCsv, exportJsonl } from "../../evidence/export.ts";
 import type { ExportItem } from "../../evidence/port.ts";
-import { ALL_CALLS, answeredDraft, decidedDraft, wholePayload } from "../../evidence/sample-records.ts";
+import { answeredDraft, decidedDraft, wholePayload } from "../../evidence/sample-records.ts";
 import { openSqliteStore, type SqliteStore } from "./store.ts";
 import { TEST_KEYS } from "./testing/keys.ts";
 

@@ -5,14 +5,8 @@ import { DatabaseSync } from "node:sqlite";
 import { type CallId, type HoopishError, newAgentId, newCallId, newSessionId } from "@hoopish/protocol";
 import { openCheckpoint, parseVkey } from "@hoopish/protocol/tlog";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import {
-  ALL_CALLS,
-  answeredDraft,
-  closeDraft,
-  decidedDraft,
-  sessionDraft,
-  wholePayload,
-} from "../../evidence/sample-records.ts";
+import { ALL_CALLS } from "../../evidence/all-calls.ts";
+import { answeredDraft, closeDraft, decidedDraft, sessionDraft, wholePayload } from "../../evidence/sample-records.ts";
 import { openSqliteStore, type SqliteStore } from "./store.ts";
 import { TEST_KEYS } from "./testing/keys.ts";
 import { PlainTree, plainLeaf } from "./testing/plain-tree.ts";

@@ -12,15 +12,9 @@ import {
   verifyCommitment,
 } from "@hoopish/protocol";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { ALL_CALLS } from "../../evidence/all-calls.ts";
 import type { ExportItem } from "../../evidence/port.ts";
-import {
-  ALL_CALLS,
-  answeredDraft,
-  closeDraft,
-  decidedDraft,
-  sessionDraft,
-  wholePayload,
-} from "../../evidence/sample-records.ts";
+import { answeredDraft, closeDraft, decidedDraft, sessionDraft, wholePayload } from "../../evidence/sample-records.ts";
 import { openSqliteStore, type SqliteStore, type SqliteStoreOptions } from "./store.ts";
 import { TEST_KEYS } from "./testing/keys.ts";
 
