@@ -20,7 +20,7 @@ printf '%s\\n' "\${COMPREPLY[@]}"`;
   it.each([
     [
       ["hoopish", "lo"],
-      ["login", "logout"],
+      ["login", "logout", "lock", "locks"],
     ],
     [["hoopish", "audit", ""], expect.arrayContaining(["list", "show", "export", "--json"])],
     [

@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import type { GlobalOptions } from "./globals.ts";
 import { addAudit } from "./program-audit.ts";
+import { addGate } from "./program-gate.ts";
 import { addAgents, addSessions, addWitness } from "./program-groups.ts";
 import { type Choose, type Chosen, example, oneOf, portNumber } from "./program-parts.ts";
 import { VERSION } from "./version.ts";
@@ -47,6 +48,7 @@ export function buildProgram(
   addSignIn(program, choose);
   addConnect(program, childCommand, choose);
   addSessions(program, choose);
+  addGate(program, choose);
   addAudit(program, choose);
   addAgents(program, choose);
   addWitness(program, choose);

@@ -5,6 +5,8 @@ export type SessionId = string & { readonly __brand: "SessionId" };
 export type CallId = string & { readonly __brand: "CallId" };
 export type AgentId = string & { readonly __brand: "AgentId" };
 export type HoldId = string & { readonly __brand: "HoldId" };
+export type ApprovalId = string & { readonly __brand: "ApprovalId" };
+export type LockId = string & { readonly __brand: "LockId" };
 
 const POOL_BYTES = 4096;
 const pool = Buffer.alloc(POOL_BYTES);
@@ -53,14 +55,20 @@ export const newSessionId = (): SessionId => `ses_${compact()}` as SessionId;
 export const newCallId = (): CallId => `call_${compact()}` as CallId;
 export const newAgentId = (): AgentId => `agt_${compact()}` as AgentId;
 export const newHoldId = (): HoldId => `hold_${compact()}` as HoldId;
+export const newApprovalId = (): ApprovalId => `apr_${compact()}` as ApprovalId;
+export const newLockId = (): LockId => `lock_${compact()}` as LockId;
 
 const idPattern = (prefix: string): RegExp => new RegExp(`^${prefix}_[0-9a-f]{32}$`);
 const SESSION = idPattern("ses");
 const CALL = idPattern("call");
 const AGENT = idPattern("agt");
 const HOLD = idPattern("hold");
+const APPROVAL = idPattern("apr");
+const LOCK = idPattern("lock");
 
 export const isSessionId = (value: unknown): value is SessionId => typeof value === "string" && SESSION.test(value);
 export const isCallId = (value: unknown): value is CallId => typeof value === "string" && CALL.test(value);
 export const isAgentId = (value: unknown): value is AgentId => typeof value === "string" && AGENT.test(value);
 export const isHoldId = (value: unknown): value is HoldId => typeof value === "string" && HOLD.test(value);
+export const isApprovalId = (value: unknown): value is ApprovalId => typeof value === "string" && APPROVAL.test(value);
+export const isLockId = (value: unknown): value is LockId => typeof value === "string" && LOCK.test(value);

@@ -5,6 +5,7 @@ export * from "./commitment.ts";
 export * from "./control-api.ts";
 export * from "./errors.ts";
 export * from "./frames.ts";
+export * from "./gate-api.ts";
 export * from "./ids.ts";
 export * from "./receipt.ts";
 export * from "./record.ts";

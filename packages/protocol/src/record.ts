@@ -2,7 +2,7 @@ import type { Json } from "./canonical.ts";
 import { canonicalize } from "./canonical.ts";
 import type { Commitment } from "./commitment.ts";
 import { type ErrorCode, HoopishError } from "./errors.ts";
-import type { AgentId, CallId, SessionId } from "./ids.ts";
+import type { AgentId, ApprovalId, CallId, LockId, SessionId } from "./ids.ts";
 
 /**
  * A record is one leaf of the log: the UTF-8 bytes of its JCS form, stored and exported as they are and never
@@ -43,7 +43,12 @@ export interface RecordedOperation {
   readonly kind: string;
   readonly model?: string;
   readonly rows?: number;
+  /** Tokens that the call may make the model write, as it asks. */
+  readonly tokens?: number;
 }
+
+/** What a lock shuts out. `user`: the principal that rules know by this name, of any issuer. */
+export type LockKind = "user" | "agent" | "connection";
 
 export type Outcome = "complete" | "client_gone" | "upstream_failed" | "blocked" | "refused" | "revoked";
 
@@ -51,7 +56,10 @@ export type Outcome = "complete" | "client_gone" | "upstream_failed" | "blocked"
 export interface RecordBodies {
   "server.started": { version: string; config: string };
   "server.stopped": { reason: string };
-  "policy.loaded": { policy: string; rules: number };
+  /** `previous`: the policy that it replaced while the server ran; `by`: what asked for it. */
+  "policy.loaded": { policy: string; rules: number; previous?: string; by?: string };
+  /** A changed configuration that did not validate; what was in force stays. `reason` names places, never values. */
+  "policy.refused": { policy: string; reason: string; by: string };
   "auth.login": { expires: string; client?: string };
   /** `count`: how many this one record stands for, when they came faster than they are recorded one by one. */
   "auth.refused": { reason: string; code: ErrorCode; client?: string; count?: number };
@@ -75,6 +83,8 @@ export interface RecordBodies {
     rule?: string;
     code?: ErrorCode;
     policy: string;
+    /** The approval that this call waits for, or goes on with. */
+    approvals?: readonly ApprovalId[];
     payloads?: Payloads;
     /** How many findings of each type were masked in the request. */
     masked?: Readonly<Record<string, number>>;
@@ -96,6 +106,52 @@ export interface RecordBodies {
     outcome: Outcome;
   };
   "call.interrupted": { connection: string; delivered: number; reason: string };
+  /**
+   * A call waits for a human. Its exact bytes are those that `call`'s call.decided commits to; the approval is good for
+   * them, for this actor and under this policy alone. `actor`: who asks.
+   */
+  "approval.requested": {
+    approval: ApprovalId;
+    connection: string;
+    rule: string;
+    policy: string;
+    method: string;
+    path: string;
+    content_type?: string;
+    operation: RecordedOperation;
+    /** Bytes of the request's body. */
+    bytes: number;
+    scope: "call" | "session";
+    quorum: number;
+    groups: readonly string[];
+    expires: string;
+    /** Of a session's: how long it is good for once it is approved, milliseconds. */
+    window_ms?: number;
+    /** What the session was opened for. */
+    reason?: string;
+    ticket?: string;
+  };
+  /** `actor`: who decided. `final`: enough have; `until`: absolute end of the window that a session's approval opens. */
+  "approval.granted": {
+    approval: ApprovalId;
+    connection: string;
+    rule: string;
+    by: string;
+    reason?: string;
+    final?: true;
+    until?: string;
+    /** The requester passed alone; a review is owed. */
+    break_glass?: true;
+  };
+  "approval.denied": { approval: ApprovalId; connection: string; rule: string; by: string; reason: string };
+  /** It ended undecided, or decided and unused; `reason`: its time was over, its caller left, the rules changed … */
+  "approval.expired": { approval: ApprovalId; connection: string; rule: string; reason: string };
+  /** The call that it let through. */
+  "approval.used": { approval: ApprovalId; connection: string; rule: string };
+  /** Somebody other than who broke the glass has looked at it. */
+  "approval.reviewed": { approval: ApprovalId; connection: string; rule: string; by: string; reason: string };
+  "lock.set": { lock: LockId; kind: LockKind; name: string; reason: string; by: string };
+  "lock.lifted": { lock: LockId; kind: LockKind; name: string; reason: string; by: string };
   "agent.enrolled": { agent: AgentId; name: string; key: string };
   "agent.connected": { agent: AgentId; name: string; instance: string; connections: readonly string[] };
   "agent.disconnected": { agent: AgentId; name: string; instance: string; reason: string };
@@ -144,6 +200,7 @@ const TYPES: Readonly<Record<RecordType, true>> = {
   "server.stopped": true,
   "server.recovered": true,
   "policy.loaded": true,
+  "policy.refused": true,
   "auth.login": true,
   "auth.refused": true,
   "session.open": true,
@@ -151,6 +208,14 @@ const TYPES: Readonly<Record<RecordType, true>> = {
   "call.decided": true,
   "call.answered": true,
   "call.interrupted": true,
+  "approval.requested": true,
+  "approval.granted": true,
+  "approval.denied": true,
+  "approval.expired": true,
+  "approval.used": true,
+  "approval.reviewed": true,
+  "lock.set": true,
+  "lock.lifted": true,
   "agent.invited": true,
   "agent.enrolled": true,
   "agent.connected": true,

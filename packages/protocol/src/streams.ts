@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { type ErrorCode, isErrorCode } from "./errors.ts";
-import { type CallId, isCallId, isSessionId, type SessionId } from "./ids.ts";
+import { type ApprovalId, type CallId, isApprovalId, isCallId, isSessionId, type SessionId } from "./ids.ts";
 
 /**
  * What the opening HEADERS of a tunnel stream say. `:kind` names the stream; everything else depends on it.
@@ -125,9 +125,19 @@ export interface CallEvent {
   readonly outcome: string;
   readonly code?: ErrorCode;
 }
+/** A call of the session waits for a human; sent to every client. `waitMs`: how long its connection is held open. */
+export interface WaitingEvent {
+  readonly event: "waiting_approval";
+  readonly call: CallId;
+  readonly approval: ApprovalId;
+  readonly rule: string;
+  readonly expiresAt: string;
+  readonly waitMs: number;
+}
 /** One line of a session's event stream, server → CLI. */
 export type SessionEvent =
   | CallEvent
+  | WaitingEvent
   | { readonly event: "revoked"; readonly code: ErrorCode; readonly reason: string }
   | { readonly event: "draining" };
 export const sessionEventSchema: z.ZodType<SessionEvent> = z.discriminatedUnion("event", [
@@ -144,6 +154,14 @@ export const sessionEventSchema: z.ZodType<SessionEvent> = z.discriminatedUnion(
     bytes: z.object({ request: count, delivered: count }),
     outcome: z.string(),
     code: errorCode.exactOptional(),
+  }),
+  z.object({
+    event: z.literal("waiting_approval"),
+    call: callId,
+    approval: z.custom<ApprovalId>(isApprovalId, "not an approval id"),
+    rule: z.string(),
+    expiresAt: z.string(),
+    waitMs: count,
   }),
   z.object({ event: z.literal("revoked"), code: errorCode, reason: z.string() }),
   z.object({ event: z.literal("draining") }),

@@ -1,6 +1,6 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, statSync, watch, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import {
   ed25519Signer,
   formatLogKey,
@@ -22,13 +22,15 @@ import type { Config } from "./config/config.ts";
 import { initConfig } from "./config/init.ts";
 import { newVaultKeyFile, parseVaultKey } from "./config/key-files.ts";
 import { checkConfig, loadConfig } from "./config/load.ts";
-import { configurationError } from "./config/mistake.ts";
+import { configurationError, formatMistake } from "./config/mistake.ts";
 import type { Anchor } from "./evidence/anchors/anchor.ts";
 import { Anchors } from "./evidence/anchors/anchors.ts";
 import { refuseIfBehind } from "./evidence/anchors/start-check.ts";
 import type { SignedCheckpoint } from "./evidence/port.ts";
 import { actorOf } from "./identity/actor.ts";
 import { createIdentity } from "./identity/identity.ts";
+import { compilePolicy } from "./policy/policy.ts";
+import { runPolicyTests } from "./policy/run-tests.ts";
 import { type HoopishServer, startServer } from "./server.ts";
 
 const VERSION = (JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string })
@@ -56,6 +58,12 @@ export async function main(argv: readonly string[]): Promise<void> {
     .requiredOption("--config <file>", "the configuration to check")
     .option("--json", "print one JSON document")
     .action((options: { config: string; json?: boolean }) => check(options.config, options.json === true));
+  program
+    .command("policy-test")
+    .description("run the tests that stand beside the rules; exit 1 when one fails")
+    .requiredOption("--config <file>", "the configuration with rules and tests")
+    .option("--json", "print one JSON document")
+    .action((options: { config: string; json?: boolean }) => policyTest(options.config, options.json === true));
   program
     .command("init")
     .description("print a commented configuration to start from, and make the log's and the vault's key in this folder")
@@ -106,6 +114,20 @@ function check(file: string, json: boolean): void {
   else if (mistakes.length > 0) throw configurationError(mistakes);
   else process.stdout.write(`${file}: no mistakes\n`);
   process.exitCode = mistakes.length === 0 ? 0 : 78;
+}
+
+function policyTest(file: string, json: boolean): void {
+  const config = loadConfig(file, world);
+  const results = runPolicyTests(config.tests, compilePolicy(config), config.connections, Date.now());
+  const failed = results.filter(({ ok }) => !ok).length;
+  if (json) process.stdout.write(`${JSON.stringify({ ok: failed === 0, tests: results })}\n`);
+  else {
+    for (const [index, { ok, expected, got }] of results.entries()) {
+      if (!ok) process.stdout.write(`✗ tests[${index}]: expected ${expected}, got ${got}\n`);
+    }
+    process.stdout.write(`${results.length - failed} passed, ${failed} failed\n`);
+  }
+  process.exitCode = failed === 0 ? 0 : 1;
 }
 
 /** The configuration goes to standard output, everything else to standard error. A key that is there is never touched. */
@@ -209,6 +231,7 @@ async function start(file: string, json: boolean): Promise<void> {
   });
   if (json) process.stdout.write(`${JSON.stringify({ event: "listening", url: server.url })}\n`);
   logger.info({ url: server.url }, "listening");
+  reloadOnChange(file, config, server, logger);
   stopOnSignal(server, { close: () => store.close().finally(() => published.close()) }, logger);
 }
 
@@ -233,6 +256,66 @@ function publishing(
   store.tree.onSigned(publish);
   publish(store.tree.newest());
   return published;
+}
+
+/** Editors write a file in several steps: what stands there when they are done is what counts. */
+const SETTLE_MS = 300;
+
+/** SIGHUP, or a file that changes: the rules are read anew. One that is not good changes nothing, and is said loudly. */
+function reloadOnChange(file: string, config: Config, server: HoopishServer, logger: Logger): void {
+  let timer: NodeJS.Timeout | undefined;
+  let running: Promise<void> = Promise.resolve();
+  let last = "";
+  const reload = (by: string): void => {
+    running = running
+      .then(() => reloadPolicy(by))
+      .catch((error: unknown) => {
+        logger.error({ error: describe(error) }, "the rules could not be read anew");
+      });
+  };
+  const reloadPolicy = async (by: string): Promise<void> => {
+    const checked = checkConfig(file, world);
+    if ("mistakes" in checked) {
+      const reason = checked.mistakes.map(formatMistake).join("\n");
+      // A file that is being written changes many times; each state of it is complained of once.
+      if (reason === last && by !== "SIGHUP") return;
+      last = reason;
+      logger.error(
+        { by, mistakes: checked.mistakes },
+        "the changed configuration is not good: the rules in force stay",
+      );
+      await server.refuseReload(reason, by);
+      return;
+    }
+    last = "";
+    const stale = needsRestart(config, checked.config);
+    if (stale.length > 0) logger.warn({ keys: stale }, "these changes come into force with a restart");
+    if (await server.reload(checked.config, by)) logger.info({ by }, "other rules are in force");
+  };
+  process.on("SIGHUP", () => reload("SIGHUP"));
+  // By name in its folder: editors and Kubernetes put another file in its place.
+  const watcher = watch(dirname(resolve(file)), () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      const changed = statSync(file, { throwIfNoEntry: false });
+      const stamp = changed === undefined ? "" : `${changed.ino} ${changed.mtimeMs} ${changed.size}`;
+      if (stamp !== seen && changed !== undefined) reload("the file changed");
+      seen = stamp;
+    }, SETTLE_MS).unref();
+  });
+  const first = statSync(file);
+  let seen = `${first.ino} ${first.mtimeMs} ${first.size}`;
+  watcher.on("error", (error) =>
+    logger.warn({ error: describe(error) }, "the configuration's folder cannot be watched"),
+  );
+  watcher.unref();
+}
+
+/** Top-level keys whose change a running server does not take. */
+function needsRestart(old: Config, next: Config): string[] {
+  const live: ReadonlySet<string> = new Set(["rules", "roles", "timeZone", "tests"]);
+  const keys = Object.keys(next) as (keyof Config)[];
+  return keys.filter((key) => !live.has(key) && JSON.stringify(old[key]) !== JSON.stringify(next[key]));
 }
 
 function stopOnSignal(server: HoopishServer, store: { close(): Promise<void> }, logger: Logger): void {

@@ -10,8 +10,11 @@ import { createDispatch } from "./agents/dispatch.ts";
 import { Enrolment } from "./agents/enrolment.ts";
 import type { AgentStore } from "./agents/port.ts";
 import { Roster } from "./agents/roster.ts";
+import { Approvals } from "./approvals/approvals.ts";
+import { loadApprovals } from "./approvals/load.ts";
 import type { Config } from "./config/config.ts";
 import { createConsole } from "./console/api.ts";
+import type { ConsolePorts } from "./console/context.ts";
 import { authorizeAgent } from "./entry/agent-tunnel.ts";
 import { authorizeClient } from "./entry/client-tunnel.ts";
 import { Refusals } from "./entry/refusals.ts";
@@ -24,9 +27,13 @@ import type { RetentionStore } from "./evidence/retention/port.ts";
 import { Retention } from "./evidence/retention/retention.ts";
 import type { OpenSpool } from "./evidence/spool.ts";
 import type { ActorOf, Identity } from "./identity/principal.ts";
+import { SeenPrincipals } from "./identity/seen-principals.ts";
+import { LockBook } from "./locks/locks.ts";
 import { compilePolicy } from "./policy/policy.ts";
+import { RateCounters } from "./policy/rate-counters.ts";
 import { createHttpEntry } from "./protocols/http/http-entry.ts";
 import type { RelayPorts } from "./relay/ports.ts";
+import { WaitingRoom } from "./relay/waiting-room.ts";
 import { Sessions } from "./sessions/sessions.ts";
 
 /** What a server stands on; main.ts makes these, tests may make others. */
@@ -48,9 +55,19 @@ export interface ServerPorts {
   readonly version: string;
 }
 
+/** What of a configuration may change while the server runs. */
+export type PolicyConfig = Pick<Config, "rules" | "roles" | "timeZone">;
+
 export interface HoopishServer {
   /** Where it listens. */
   readonly url: string;
+  /**
+   * Puts other rules in force: sessions that they do not admit end, calls that they block are cut, and what was approved
+   * under the old ones is over. @returns false when they are the same
+   */
+  reload(next: PolicyConfig, by: string): Promise<boolean>;
+  /** A changed configuration that is not good: what is in force stays, and the log says so. */
+  refuseReload(reason: string, by: string): Promise<void>;
   /**
    * Graceful end: refuses what is new, tells clients and agents to go elsewhere, waits up to `drainMs` for running calls,
    * then ends every session. The log stays open: its owner closes it.
@@ -62,7 +79,8 @@ export interface HoopishServer {
 export async function startServer(config: Config, ports: ServerPorts): Promise<HoopishServer> {
   const { log, now, report } = ports;
   const origin = serverOrigin(config.publicUrl);
-  const policy = compilePolicy(config.rules, config.roles);
+  let rules: PolicyConfig = config;
+  let policy = compilePolicy(rules);
   const connections = new Map(config.connections.map((connection) => [connection.name, connection]));
   let draining = false;
   const isDraining = (): boolean => draining;
@@ -71,15 +89,29 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
     { type: "server.started", version: ports.version, config: config.publicUrl },
     { type: "policy.loaded", policy: policy.hash, rules: policy.ruleCount },
   ]);
-  const roster = new Roster();
+  const locks = await LockBook.load(log, ports.reader, now);
+  const breakGlassOf = (name: string): readonly string[] =>
+    policy.rules.find((rule) => rule.name === name)?.approval?.breakGlass ?? [];
+  const isLocked = (user: string): boolean => locks.find("user", user) !== undefined;
+  const approvals = new Approvals(
+    { log, now, report, breakGlassOf, isLocked },
+    await loadApprovals(ports.reader, now()),
+  );
+  // What the last server was asked under other rules is over.
+  await approvals.policyChanged(policy.hash);
+  const seen = new SeenPrincipals();
+  const roster = new Roster((name) => locks.find("agent", name) !== undefined);
   const challenges = new Challenges(now);
   const enrolment = await Enrolment.load(ports.agents, now, origin);
-  const sessions = new Sessions({ connections, policy: () => policy, log, actorOf: ports.actorOf, now });
+  const sessions = new Sessions({ connections, policy: () => policy, locks, log, actorOf: ports.actorOf, now });
   const refusals = new Refusals(log, now);
   const inFlight = new Map<string, number>();
   const relay: RelayPorts = {
     policy: () => policy,
     log,
+    approvals,
+    waiting: new WaitingRoom(),
+    usage: new RateCounters(),
     agents: createDispatch(roster),
     inFlight,
     now,
@@ -90,14 +122,26 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
   const newestCallMs = await newestCall(ports.reader);
   const job = new RetentionJob(retention, { now, newestCallMs, report });
 
+  const lockOut: ConsolePorts["lockOut"] = async ({ kind, name, reason }, by) => {
+    if (kind === "agent") return roster.lockOut(name);
+    if (kind === "user") await approvals.userLocked(name);
+    return sessions.lockOut(kind, name, reason, by.name);
+  };
   const api = createConsole({
     ...ports,
     discovery: discovery(config, ports.version, ports.tree),
     origin,
     evidenceOrigin: config.evidence.origin,
     connections: config.connections,
-    roles: config.roles,
+    get roles() {
+      return rules.roles;
+    },
     policy: () => policy,
+    approvals,
+    breakGlassOf,
+    locks,
+    seen,
+    lockOut,
     sessions,
     roster,
     enrolment,
@@ -109,8 +153,8 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
   });
   const listener = createListener(config);
   listener.on("request", getRequestListener(api.fetch));
-  const client = { ...ports, sessions, http, refusals, draining: isDraining };
-  const agent = { challenges, enrolment, roster, log, origin, now, draining: isDraining, report };
+  const client = { ...ports, sessions, http, refusals, locks, seen, draining: isDraining };
+  const agent = { challenges, enrolment, roster, locks, log, origin, now, draining: isDraining, report };
   const tunnels = attachUpgrade(listener, {
     [CLIENT_TUNNEL_PATH]: (request) => authorizeClient(request, client),
     [AGENT_TUNNEL_PATH]: (request) => authorizeAgent(request, agent),
@@ -120,6 +164,22 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
 
   return {
     url,
+    async reload(next, by) {
+      const compiled = compilePolicy(next);
+      if (compiled.hash === policy.hash) return false;
+      const previous = policy.hash;
+      const loaded = { policy: compiled.hash, rules: compiled.ruleCount, previous, by };
+      await log.append([{ type: "policy.loaded", ...loaded }]);
+      rules = next;
+      policy = compiled;
+      await Promise.all([approvals.policyChanged(compiled.hash), sessions.policyChanged()]);
+      return true;
+    },
+    async refuseReload(reason, by) {
+      await log.append([
+        { type: "policy.refused", policy: policy.hash, reason: reason.slice(0, 2_000).toWellFormed(), by },
+      ]);
+    },
     async stop(reason) {
       if (draining) return;
       draining = true;
@@ -130,6 +190,7 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
       await idle(inFlight, config.drainMs);
       await sessions.endAll({ reason: `the server stopped: ${reason}`, code: "server_draining", mayReturn: true });
       sessions.close();
+      approvals.close();
       http.close();
       await settled(FAREWELL_MS);
       tunnels.close();

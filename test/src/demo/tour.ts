@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
 import OpenAI from "openai";
-import type { Connected, World } from "../world/world.ts";
+import type { Account, Connected, World } from "../world/world.ts";
 import { command, output, say, step } from "./screen.ts";
 
 /** What the credit model is asked about: its inputs, by name. */
@@ -27,6 +27,8 @@ export async function tour(world: World): Promise<void> {
 
   await creditInference(world);
   await streamedChat(world);
+  await heldInference(world);
+  await lockedUser(world);
   await refusedUser(world);
   await auditorsView(world);
   await examinersView(world);
@@ -78,6 +80,67 @@ async function streamedChat(world: World): Promise<void> {
   await closed(chat);
 }
 
+/** The demo's rules: scientists may, bulk predictions wait for a risk officer, and nobody changes the model repository. */
+export const DEMO_RULES: string = `
+  - { name: scientists, connections: [chat, credit, raw], groups: [data-science], then: allow }
+  - name: bulk-prediction
+    connections: ["*"]
+    when: call.rows > 100
+    then: hold
+    approval: { groups: [risk-officers], quorum: 1, wait: 2m, expires: 1h }
+  - name: no-repository-admin
+    connections: ["*"]
+    when: 'call.kind == "admin"'
+    then: block
+    message: "Model repository changes go through release."`;
+
+/** Rows that no rule lets pass without a human. */
+const BULK_ROWS = 5_000;
+
+async function heldInference(world: World): Promise<void> {
+  step("A bulk prediction waits for a risk officer; a repository change is blocked");
+  await world.signIn("risk1");
+  const credit = await world.connect("scientist", "credit", ["--reason", "monthly run", "--ticket", "CHG-1042"]);
+  const inputs = Object.entries(APPLICANT).map(([name, value]) => ({
+    name,
+    shape: [BULK_ROWS],
+    datatype: "FP64",
+    data: new Array<number>(BULK_ROWS).fill(value),
+  }));
+  const headers = { "content-type": "application/json" };
+  const asked = { method: "POST", headers, body: JSON.stringify({ inputs }) };
+  const answer = fetch(`${credit.base}/v2/models/credit/infer`, asked);
+  const waiting = await credit.program.event<{ event: string; approval: string }>(
+    ({ event }) => event === "waiting_approval",
+  );
+  await shown(world, "risk1", ["requests", waiting.approval]);
+  await shown(world, "risk1", ["approve", waiting.approval, "--reason", "monthly run, CHG-1042"]);
+  const { status, headers: answered } = await answer;
+  output(`HTTP ${status}  hoopish-call: ${answered.get("hoopish-call")}  hoopish-approval: ${waiting.approval}`);
+  if (status !== 200) throw new Error("the approved call did not go on");
+  const blocked = await fetch(`${credit.base}/v2/repository/models/credit/unload`, { method: "POST" });
+  output(`POST /v2/repository/models/credit/unload: HTTP ${blocked.status}\n${await blocked.text()}`);
+  if (blocked.status !== 403) throw new Error("the repository change was not blocked");
+  await closed(credit);
+}
+
+async function lockedUser(world: World): Promise<void> {
+  step("A lock ends a chat in the middle");
+  const chat = await world.connect("scientist", "chat");
+  const asked = JSON.stringify({
+    model: "hoopish-chat",
+    stream: true,
+    messages: [{ role: "user", content: "write 5000 words" }],
+  });
+  const headers = { "content-type": "application/json", "x-test-token-delay": "20" };
+  const answer = await fetch(`${chat.base}/v1/chat/completions`, { method: "POST", headers, body: asked });
+  const ended = answer.text().catch(() => "cut");
+  await shown(world, "platform", ["lock", "scientist@bank.example", "--reason", "laptop lost"]);
+  if ((await ended) !== "cut") throw new Error("the chat was not cut");
+  say("the stream was cut, and the model's work with it");
+  await shown(world, "platform", ["unlock", "scientist@bank.example", "--reason", "found again"]);
+}
+
 async function refusedUser(world: World): Promise<void> {
   step("A contractor in no group signs in, and gets nothing");
   await world.signIn("contractor");
@@ -112,11 +175,7 @@ async function examinersView(world: World): Promise<void> {
   if (refused.code !== 1) throw new Error("the changed bundle was not refused as it should be");
 }
 
-async function shown(
-  world: World,
-  account: "scientist" | "contractor" | "audit",
-  args: readonly string[],
-): Promise<string> {
+async function shown(world: World, account: Account, args: readonly string[]): Promise<string> {
   command(`hoopish ${args.map((arg) => (arg.startsWith("/") ? basename(arg) : arg)).join(" ")}`);
   const { code, stdout, stderr } = await world.cli(account, args);
   output(`${stdout}${stderr}`);

@@ -1,4 +1,4 @@
-import type { CallEvent } from "@hoopish/protocol";
+import type { CallEvent, WaitingEvent } from "@hoopish/protocol";
 import type { ConnectEvent, ReadyEvent } from "./events.ts";
 
 /** What the live view shows: a snapshot, replaced as a whole. */
@@ -12,6 +12,8 @@ export interface BoardState {
     readonly failed: number;
     readonly bytes: number;
   };
+  /** Calls that wait for an approval, until they end. */
+  readonly waiting: readonly WaitingEvent[];
   /** The last thing that a person should know. */
   readonly remark: string | undefined;
 }
@@ -25,6 +27,7 @@ export class Board {
   #state: BoardState = {
     connections: [],
     calls: [],
+    waiting: [],
     totals: { calls: 0, refused: 0, failed: 0, bytes: 0 },
     remark: undefined,
   };
@@ -63,6 +66,7 @@ function reduce(state: BoardState, event: ConnectEvent): BoardState {
       return {
         ...state,
         calls: [...state.calls, event].slice(-LAST_CALLS),
+        waiting: state.waiting.filter(({ call }) => call !== event.call),
         totals: {
           calls: totals.calls + 1,
           refused: totals.refused + (event.verdict === "block" ? 1 : 0),
@@ -71,6 +75,8 @@ function reduce(state: BoardState, event: ConnectEvent): BoardState {
         },
       };
     }
+    case "waiting_approval":
+      return { ...state, waiting: [...state.waiting, event].slice(-LAST_CALLS) };
     case "reconnecting":
       return { ...state, ...marked(state, event.connections, "reconnecting"), remark: event.message };
     case "revoked":

@@ -1,4 +1,4 @@
-import type { CallEvent, ErrorCode, SessionId } from "@hoopish/protocol";
+import type { CallEvent, ErrorCode, SessionId, WaitingEvent } from "@hoopish/protocol";
 import type { Style } from "../terminal/style.ts";
 import { formatBytes, formatTime } from "../terminal/units.ts";
 
@@ -6,6 +6,7 @@ import { formatBytes, formatTime } from "../terminal/units.ts";
 export type ConnectEvent =
   | ReadyEvent
   | (CallEvent & { readonly connection: string; readonly session: SessionId })
+  | (WaitingEvent & { readonly connection: string; readonly session: SessionId })
   | {
       readonly event: "reconnecting";
       readonly connections: readonly string[];
@@ -54,6 +55,11 @@ export function eventLines(event: ConnectEvent, style: Style, brief: boolean): r
           `${formatBytes(event.bytes.delivered)} ${event.method} ${event.path} (${event.kind})`,
       ];
     }
+    case "waiting_approval":
+      return [
+        style.odd(`${event.connection}: a call waits for an approval by ${formatTime(event.expiresAt)} `) +
+          `(rule ${event.rule}): ${event.approval}`,
+      ];
     case "reconnecting":
       return [
         style.odd(`${event.message}${event.delayMs === 0 ? "" : `; again in ${Math.ceil(event.delayMs / 1000)} s`}`),

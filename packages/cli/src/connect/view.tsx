@@ -50,6 +50,11 @@ export function ConnectView({ board, colour, now }: ViewProps): ReactElement {
         <Connection key={one.connection} one={one} paint={paint} now={now} />
       ))}
       <Calls state={state} paint={paint} />
+      {state.waiting.map((one) => (
+        <Text key={one.call} {...paint("yellow")}>
+          {`waits for an approval (${one.rule}), ends ${formatDistance(one.expiresAt, now())}: ${one.approval}`}
+        </Text>
+      ))}
       {state.remark === undefined ? null : <Text {...paint("yellow")}>{state.remark}</Text>}
       <Text dimColor={colour}>{totalsLine(state)}</Text>
     </Box>

@@ -135,7 +135,9 @@ async function answered<T>(answer: Promise<T>, what: string): Promise<T> {
   try {
     return await answer;
   } catch (error) {
-    if (!(error instanceof HoopishError) || error.shape.retryable || error.code === "unauthenticated") throw error;
+    // Who is refused in person (locked out) is not told of a log at all, and sends nothing either.
+    const refusesMe = error instanceof HoopishError && ["unauthenticated", "access_denied"].includes(error.code);
+    if (!(error instanceof HoopishError) || error.shape.retryable || refusesMe) throw error;
     throw contradiction(`the server does not show ${what}: ${error.message}`, error);
   }
 }

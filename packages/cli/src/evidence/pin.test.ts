@@ -217,7 +217,7 @@ describe("a log that contradicts itself", () => {
     await pinned();
     delete discovery.log;
     expect(await pinned()).toMatchObject({ size: 10 });
-    for (const code of ["not_found", "access_denied", "internal"] as const) {
+    for (const code of ["not_found", "policy_blocked", "internal"] as const) {
       shown = (_, response) => sendError(response, code, "no");
       expect(await refused()).toContain("does not show its log's checkpoint");
     }

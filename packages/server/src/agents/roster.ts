@@ -18,6 +18,12 @@ export interface AgentLink {
 /** The agents that are connected now, and which of them takes the next call. */
 export class Roster {
   readonly #links = new Set<AgentLink>();
+  readonly #isLocked: (name: string) => boolean;
+
+  /** @param isLocked agents of such a name get no calls */
+  constructor(isLocked: (name: string) => boolean) {
+    this.#isLocked = isLocked;
+  }
 
   join(agent: EnrolledAgent, instance: string, hello: AgentHello, tunnel: Tunnel, nowMs: number): AgentLink {
     // The same process again: its old tunnel is dead, and only not yet noticed to be. One that drains may finish its calls.
@@ -38,6 +44,7 @@ export class Roster {
   /** The agent with the fewest calls in flight that serves the connection under the name that the config gives. */
   pick(connection: ConnectionConfig): AgentLink | undefined {
     let best: AgentLink | undefined;
+    if (this.#isLocked(connection.agent)) return undefined;
     for (const link of this.#links) {
       if (link.agent.name !== connection.agent || !link.connections.has(connection.name)) continue;
       if (link.tunnel.state !== "open") continue;
@@ -53,6 +60,13 @@ export class Roster {
   /** Cuts every tunnel of a key that is revoked. */
   expel(id: AgentId): void {
     for (const link of this.#links) if (link.agent.id === id) link.tunnel.close(1008, "the agent's key is revoked");
+  }
+
+  /** Cuts every tunnel of agents of this name: their running calls break. @returns how many */
+  lockOut(name: string): number {
+    const locked = [...this.#links].filter((link) => link.agent.name === name);
+    for (const link of locked) link.tunnel.close(1008, "the agent is locked");
+    return locked.length;
   }
 
   view(agent: EnrolledAgent): AgentView {

@@ -1,6 +1,14 @@
 import { dirname, join, resolve } from "node:path";
-import type { AnchorConfig, Config, ConnectionConfig, IssuerConfig } from "./config.ts";
-import type { AnchorFile, ConfigFile, ConnectionFile, IssuerFile } from "./config-file.ts";
+import type {
+  AnchorConfig,
+  ApprovalConfig,
+  Config,
+  ConnectionConfig,
+  IssuerConfig,
+  RateConfig,
+  RuleConfig,
+} from "./config.ts";
+import type { AnchorFile, ConfigFile, ConnectionFile, IssuerFile, RuleFile } from "./config-file.ts";
 import { parseHttpUrl, parseListen } from "./endpoints.ts";
 
 /** A file that passed every check → the configuration that the server runs with; relative paths start at `folder`. */
@@ -31,7 +39,9 @@ export function buildConfig(file: ConfigFile, folder: string): Config {
     },
     roles: file.roles,
     connections: file.connections.map(buildConnection),
-    rules: file.rules.map(({ then, ...rule }) => ({ ...rule, verdict: then })),
+    rules: file.rules.map(buildRule),
+    tests: file.tests,
+    timeZone: file.timeZone,
     drainMs: file.drain,
     logLevel: file.logLevel,
   };
@@ -70,6 +80,23 @@ function buildIssuer(it: IssuerFile): IssuerConfig {
     algorithms: it.algorithms,
     jwksUri: it.jwksUri,
   };
+}
+
+export function buildRule({ then, approval, rate, ...rule }: RuleFile): RuleConfig {
+  return {
+    ...rule,
+    verdict: then,
+    ...(approval === undefined ? {} : { approval: buildApproval(approval) }),
+    ...(rate === undefined ? {} : { rate: buildRate(rate) }),
+  };
+}
+
+function buildApproval({ wait, expires, window, ...rest }: NonNullable<RuleFile["approval"]>): ApprovalConfig {
+  return { ...rest, waitMs: wait, expiresMs: expires, windowMs: window };
+}
+
+function buildRate({ per, ...rest }: NonNullable<RuleFile["rate"]>): RateConfig {
+  return { ...rest, perMs: per };
 }
 
 function buildConnection({ limits, idle, maxSession, ...rest }: ConnectionFile): ConnectionConfig {

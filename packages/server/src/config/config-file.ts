@@ -1,4 +1,5 @@
 import type { Api, Protocol, SignInFlow } from "@hoopish/protocol";
+import type { PolicyTestConfig } from "./config.ts";
 
 /** The configuration file's contents after schema.ts: defaults filled in, durations in ms, sizes in bytes. */
 export interface ConfigFile {
@@ -23,6 +24,8 @@ export interface ConfigFile {
   readonly roles: { readonly admin: readonly string[]; readonly auditor: readonly string[] };
   readonly connections: readonly ConnectionFile[];
   readonly rules: readonly RuleFile[];
+  readonly tests: readonly PolicyTestConfig[];
+  readonly timeZone: string;
   readonly drain: number;
   readonly logLevel: "debug" | "info" | "warn" | "error";
 }
@@ -63,13 +66,32 @@ export interface ConnectionFile {
   readonly idle: number;
   readonly maxSession: number;
   readonly evidence: "overlap" | "first";
+  readonly uninspectable: "block" | "allow";
 }
 
-interface RuleFile {
+export interface RuleFile {
   readonly name: string;
   readonly connections: readonly string[];
   readonly groups: readonly string[];
   readonly users: readonly string[];
   readonly services: readonly string[];
-  readonly then: "allow";
+  readonly when?: string;
+  readonly then: "allow" | "hold" | "block";
+  readonly message?: string;
+  readonly approval?: {
+    readonly groups: readonly string[];
+    readonly quorum: number;
+    readonly wait: number;
+    readonly expires: number;
+    readonly scope: "call" | "session";
+    readonly window: number;
+    readonly breakGlass: readonly string[];
+  };
+  readonly rate?: {
+    readonly calls?: number;
+    readonly rows?: number;
+    readonly tokens?: number;
+    readonly per: number;
+    readonly by: "user" | "connection" | "rule";
+  };
 }

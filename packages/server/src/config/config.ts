@@ -36,6 +36,9 @@ export interface Config {
   readonly roles: Readonly<Record<Role, readonly string[]>>;
   readonly connections: readonly ConnectionConfig[];
   readonly rules: readonly RuleConfig[];
+  readonly tests: readonly PolicyTestConfig[];
+  /** IANA name: whose hours and weekdays `time` means in rules. */
+  readonly timeZone: string;
   readonly drainMs: number;
   readonly logLevel: "debug" | "info" | "warn" | "error";
 }
@@ -95,15 +98,75 @@ export interface ConnectionConfig {
   readonly maxSessionMs: number;
   /** `overlap`: the model may be asked while the record of the request is being made durable. `first`: never. */
   readonly evidence: "overlap" | "first";
+  /** What is done with a call whose meaning is not certain: refused, or judged by what is known of it and recorded so. */
+  readonly uninspectable: "block" | "allow";
 }
 
 export interface RuleConfig {
   readonly name: string;
   /** Connection names, or `*`. */
   readonly connections: readonly string[];
-  /** Whom it is about: any of these. An allow rule names at least one. */
+  /** Whom it is about: any of these. An allow rule names at least one; another that names nobody is about everybody. */
   readonly groups: readonly string[];
   readonly users: readonly string[];
   readonly services: readonly string[];
-  readonly verdict: "allow";
+  /** CEL; absent: always. */
+  readonly when?: string;
+  readonly verdict: "allow" | "hold" | "block";
+  /** What a blocked caller is told. */
+  readonly message?: string;
+  /** Of a hold, always there. */
+  readonly approval?: ApprovalConfig;
+  readonly rate?: RateConfig;
+}
+
+/** How a hold is settled. */
+export interface ApprovalConfig {
+  /** Whose members may decide. */
+  readonly groups: readonly string[];
+  /** Distinct humans that must say yes. */
+  readonly quorum: number;
+  /** How long the caller's connection is held open. */
+  readonly waitMs: number;
+  /** From the request: then it is over, decided or not. */
+  readonly expiresMs: number;
+  readonly scope: "call" | "session";
+  /** Of a session's approval: how long it is good for, from the moment of approval. */
+  readonly windowMs: number;
+  /** Whose members may pass themselves, with a reason and a review that is owed. */
+  readonly breakGlass: readonly string[];
+}
+
+/**
+ * An allow grants up to this much, and `rate_limited` is said beyond it; a hold or block with a rate speaks only of what
+ * goes beyond it. A sliding window of `perMs`.
+ */
+export interface RateConfig {
+  readonly calls?: number;
+  readonly rows?: number;
+  readonly tokens?: number;
+  readonly perMs: number;
+  readonly by: "user" | "connection" | "rule";
+}
+
+/** A test written beside the rules. */
+export interface PolicyTestConfig {
+  readonly as: { readonly user: string; readonly groups: readonly string[]; readonly kind: "human" | "service" };
+  readonly connection: string;
+  readonly session: { readonly reason?: string; readonly ticket?: string };
+  readonly call: {
+    readonly kind: string;
+    readonly model?: string;
+    readonly rows?: number;
+    readonly tokensRequested?: number;
+    readonly stream?: boolean;
+    readonly method?: string;
+    readonly path?: string;
+    readonly bytes?: number;
+  };
+  readonly json?: unknown;
+  /** RFC 3339. */
+  readonly time?: string;
+  readonly expect: "allow" | "hold" | "block";
+  readonly rule?: string;
 }

@@ -4,6 +4,7 @@ import { checkIssuers, knownPrincipals } from "./issuer-checks.ts";
 import { type Finding, type Path, printable } from "./mistake.ts";
 import { nearMiss } from "./near-miss.ts";
 import { checkRetention } from "./retention-checks.ts";
+import { checkRule } from "./rule-checks.ts";
 import type { Tree } from "./tree.ts";
 import { View } from "./view.ts";
 
@@ -21,7 +22,9 @@ export function crossCheck(tree: Tree): Finding[] {
     ...checkRoles(view),
     ...checkDuplicates(view, "connections", "connection"),
     ...checkDuplicates(view, "rules", "rule"),
-    ...view.items(["rules"]).flatMap((rule) => [...checkConnectionsOf(view, rule), ...checkWhom(view, rule)]),
+    ...view
+      .items(["rules"])
+      .flatMap((rule) => [...checkConnectionsOf(view, rule), ...checkWhom(view, rule), ...checkRule(view, rule)]),
   ];
 }
 
@@ -96,6 +99,7 @@ function checkWhom(view: View, rule: Path): Finding[] {
   const lists = { groups: [...rule, "groups"], users: [...rule, "users"], services: [...rule, "services"] };
   const paths = Object.values(lists);
   if (paths.every((path) => view.isEmptyList(path))) {
+    if (view.text([...rule, "then"]) !== "allow") return [];
     return [{ path: rule, message: "this rule names nobody: give it groups, users or services" }];
   }
   const findings = paths.flatMap((path) => refuseWildcards(view, path));

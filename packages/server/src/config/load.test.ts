@@ -66,8 +66,11 @@ describe("the sample of the contract", () => {
           idleMs: 1_800_000,
           maxSessionMs: 28_800_000,
           evidence: "overlap",
+          uninspectable: "block",
         },
       ],
+      tests: [],
+      timeZone: "UTC",
       rules: [
         {
           name: "scientists",

@@ -79,12 +79,9 @@ logLevel: loud
       "27:5: rules[1]: this rule names nobody: give it groups, users or services",
       '28:13: rules[2].name: another rule above has the name "b"',
       '28:29: rules[2].connections: name a connection, or "*" for all',
-      `28:45: rules[2].when: a rule's condition (when) is ${unbuilt}`,
-      `28:72: rules[2].then: then: hold is ${unbuilt}`,
-      `28:78: rules[2].approval: approval is ${unbuilt}`,
-      "29:5: rules[3]: this rule names nobody: give it groups, users or services",
+      '28:78: rules[2].approval.groups: "groups" is missing: write a list here',
       '29:5: rules[3].connections: "connections" is missing: write a list here',
-      '29:5: rules[3].then: "then" is missing: write allow',
+      '29:5: rules[3].then: "then" is missing: write allow, hold or block',
       `30:1: masking: masking is ${unbuilt}`,
       '31:1: masking: the key "masking" stands here twice',
       "32:11: logLevel: write one of: debug, info, warn, error",
@@ -97,7 +94,7 @@ logLevel: loud
       expect.objectContaining({
         code: "configuration",
         shape: expect.objectContaining({ exit: 78 }),
-        message: expect.stringMatching(/^the configuration has 38 mistakes\n\/etc\/h\/config\.yaml:1:9: listen: /),
+        message: expect.stringMatching(/^the configuration has 35 mistakes\n\/etc\/h\/config\.yaml:1:9: listen: /),
       }),
     );
   });
@@ -109,7 +106,7 @@ describe("one mistake", () => {
       "a key that is near to none",
       changed(/^roles:/m, "zebra: 1\nroles:"),
       [
-        '17:1: zebra: there is no key "zebra"; known here: listen, publicUrl, tls, trustProxy, store, evidence, retention, identity, roles, connections, rules, drain, logLevel',
+        '17:1: zebra: there is no key "zebra"; known here: listen, publicUrl, tls, trustProxy, store, evidence, retention, identity, roles, connections, rules, tests, timeZone, drain, logLevel',
       ],
     ],
     [
@@ -296,7 +293,7 @@ describe("one mistake", () => {
       "__proto__",
       changed(/^roles:/m, "__proto__: { admin: [x] }\nroles:"),
       [
-        '17:1: __proto__: there is no key "__proto__"; known here: listen, publicUrl, tls, trustProxy, store, evidence, retention, identity, roles, connections, rules, drain, logLevel',
+        '17:1: __proto__: there is no key "__proto__"; known here: listen, publicUrl, tls, trustProxy, store, evidence, retention, identity, roles, connections, rules, tests, timeZone, drain, logLevel',
       ],
     ],
     [
@@ -333,25 +330,54 @@ describe("one mistake", () => {
   });
 
   it("every unbuilt key of the contract is refused by name", () => {
-    const later: [string, string][] = [
-      ["masking: [{ name: a }]", "masking is"],
-      ["tests: []", "policy tests are"],
-    ];
+    const later: [string, string][] = [["masking: [{ name: a }]", "masking is"]];
     for (const [line, what] of later) {
       expect(mistakes(`${SAMPLE}${line}\n`)).toEqual([
         expect.stringContaining(`${what} not built yet in this version`),
       ]);
     }
-    for (const key of ["when: x", "approval: {}", "record: raw", "message: x"]) {
-      expect(mistakes(changed("then: allow }", `then: allow, ${key} }`))).toEqual([
-        expect.stringContaining("not built yet"),
-      ]);
-    }
-    for (const key of ["record: raw", "uninspectable: allow"]) {
-      expect(mistakes(changed("requireReason: true", key))).toEqual([expect.stringContaining("not built yet")]);
-    }
-    const others = [changed("then: allow", "then: block"), changed("protocol: http", "protocol: postgres")];
-    for (const text of others) expect(mistakes(text)).toEqual([expect.stringContaining("not built yet")]);
+    expect(mistakes(changed("then: allow }", "then: allow, record: raw }"))).toEqual([
+      expect.stringContaining("not built yet"),
+    ]);
+    expect(mistakes(changed("requireReason: true", "record: raw"))).toEqual([expect.stringContaining("not built yet")]);
+    expect(mistakes(changed("protocol: http", "protocol: postgres"))).toEqual([
+      expect.stringContaining("not built yet"),
+    ]);
+  });
+});
+
+describe("a rule", () => {
+  const rule = (parts: string): string => changed("then: allow }", `${parts} }`);
+  const hold = (approval: string): string => rule(`then: hold, approval: { groups: [g]${approval} }`);
+  it.each([
+    ["a condition that is no CEL", rule("when: call.rows >, then: allow"), "not a condition in CEL"],
+    ["an unknown member", rule("when: call.row > 1, then: allow"), "not a condition in CEL"],
+    ["an unknown variable", rule("when: caller.rows > 1, then: allow"), "not a condition in CEL"],
+    ["types that do not fit", rule("when: call.rows > 'x', then: allow"), "not a condition in CEL"],
+    ["a condition that is no truth", rule("when: call.rows + 1, then: allow"), "true or false"],
+    ["a hold without approval", rule("then: hold"), "a hold needs approval"],
+    ["an approval without a hold", rule("then: allow, approval: { groups: [g] }"), "belongs to a hold alone"],
+    ["a message without a block", rule("then: allow, message: no"), "belongs to a block alone"],
+    ["nobody who approves", rule("then: hold, approval: { groups: [] }"), "name a group"],
+    ["a wait beyond the end", hold(", wait: 1h, expires: 1m"), "nobody can wait past the end"],
+    ["a window of one call", hold(", window: 1h"), "belongs to scope: session"],
+    ["a rate that counts nothing", rule("then: allow, rate: { per: 1m }"), "name one"],
+  ])("is refused: %s", (_, text, message) => {
+    expect(mistakes(text)).toEqual([expect.stringContaining(message)]);
+  });
+  it("may say all that the contract names", () => {
+    expect(
+      mistakes(hold(", quorum: 2, wait: 2m, expires: 1h, scope: session, window: 30m, breakGlass: [oncall]")),
+    ).toEqual([]);
+    expect(
+      mistakes(
+        rule("when: 'time.hour >= 8 && call.kind == \"infer\"', then: allow, rate: { rows: 9, per: 1d, by: user }"),
+      ),
+    ).toEqual([]);
+    expect(mistakes(rule('when: \'request.headers["x"] == "y" || request.json.a == 1\', then: allow'))).toEqual([]);
+  });
+  it.each([["a zone that is none", "timeZone: Mars/Base\n", "time zone"]])("%s is refused", (_, line, message) => {
+    expect(mistakes(`${SAMPLE}${line}`)).toEqual([expect.stringContaining(message)]);
   });
 });
 

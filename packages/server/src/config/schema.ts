@@ -4,7 +4,8 @@ import { isLogVkey, isWitnessKey, LOG_VKEY_ERROR, WITNESS_KEY_ERROR } from "./an
 import type { ConfigFile } from "./config-file.ts";
 import { parseHttpUrl, parseListen } from "./endpoints.ts";
 import { duration, flag, name, size, text, whole } from "./fields.ts";
-import { UNBUILT_PROTOCOLS, UNBUILT_STORE, UNBUILT_VERDICTS } from "./unbuilt.ts";
+import { isTimeZone } from "./time-zone.ts";
+import { UNBUILT_PROTOCOLS, UNBUILT_STORE } from "./unbuilt.ts";
 
 /**
  * The configuration as it is written: shapes, ranges, defaults. What one part demands of another stands in
@@ -97,6 +98,26 @@ const connection = z.strictObject({
   idle: duration("1s", "7d").prefault("30m"),
   maxSession: duration("1s", "7d").prefault("8h"),
   evidence: z.enum(["overlap", "first"]).default("overlap"),
+  uninspectable: z.enum(["block", "allow"]).default("block"),
+});
+
+const approval = z.strictObject({
+  groups: groups.min(1, "name a group whose members may approve"),
+  quorum: whole(1, 20).prefault(1),
+  wait: duration("0s", "1h").prefault("2m"),
+  expires: duration("1s", "7d").prefault("1h"),
+  scope: z.enum(["call", "session"]).default("call"),
+  window: duration("1s", "1d").prefault("1h"),
+  breakGlass: groups.default([]),
+});
+
+const amount = whole(1, 999_999_999);
+const rate = z.strictObject({
+  calls: amount.exactOptional(),
+  rows: amount.exactOptional(),
+  tokens: amount.exactOptional(),
+  per: duration("1s", "31d", "1m, 1h or 1d"),
+  by: z.enum(["user", "connection", "rule"]).default("user"),
 });
 
 const rule = z.strictObject({
@@ -105,8 +126,41 @@ const rule = z.strictObject({
   groups: groups.default([]),
   users: z.array(text("a user")).default([]),
   services: z.array(text("a service")).default([]),
+  // Whether it is one in CEL: rule-checks.ts.
+  when: text("a condition in CEL, such as call.rows > 100", 4_096).exactOptional(),
   // biome-ignore lint/suspicious/noThenProperty: the contract's word; a schema is never awaited
-  then: z.enum(["allow"], { error: ({ input }) => UNBUILT_VERDICTS.get(String(input)) ?? "write allow" }),
+  then: z.enum(["allow", "hold", "block"], "write allow, hold or block"),
+  message: text("what a blocked caller is told", 500).exactOptional(),
+  approval: approval.exactOptional(),
+  rate: rate.exactOptional(),
+});
+
+const policyTest = z.strictObject({
+  as: z.strictObject({
+    user: text("a user"),
+    groups: groups.default([]),
+    kind: z.enum(["human", "service"]).default("human"),
+  }),
+  connection: text("the name of a connection"),
+  session: z
+    .strictObject({ reason: text("a reason").exactOptional(), ticket: text("a ticket").exactOptional() })
+    .default({}),
+  call: z.strictObject({
+    kind: text("a kind of call, such as infer"),
+    model: text("a model").exactOptional(),
+    rows: whole(0, 999_999_999).exactOptional(),
+    tokensRequested: whole(0, 999_999_999).exactOptional(),
+    stream: flag().exactOptional(),
+    method: text("a method").exactOptional(),
+    path: text("a path", 1_024).exactOptional(),
+    bytes: whole(0, 999_999_999).exactOptional(),
+  }),
+  json: z.unknown().optional(),
+  time: z.iso
+    .datetime({ offset: true, error: "write a time of RFC 3339, such as 2026-03-02T09:00:00Z" })
+    .exactOptional(),
+  expect: z.enum(["allow", "hold", "block"]),
+  rule: text("the name of a rule").exactOptional(),
 });
 
 const every = duration("1s", "1d").prefault("1m");
@@ -156,6 +210,10 @@ const fileSchema = z.strictObject({
   roles: z.strictObject({ admin: groups.default([]), auditor: groups.default([]) }).prefault({}),
   connections: z.array(connection),
   rules: z.array(rule),
+  tests: z.array(policyTest).default([]),
+  timeZone: text("a time zone, such as Europe/Berlin")
+    .refine(isTimeZone, "write a time zone of IANA's list, such as Europe/Berlin")
+    .default("UTC"),
   drain: duration("0s", "10m").prefault("20s"),
   logLevel: z.enum(["debug", "info", "warn", "error"]).default("info"),
 });

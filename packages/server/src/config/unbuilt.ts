@@ -1,6 +1,6 @@
 /**
- * What the contract names and this version does not do. Each is refused by name: to pass over a `masking` or a `when`
- * in silence would be to run without the protection that somebody wrote down. An entry goes when its feature comes.
+ * What the contract names and this version does not do. Each is refused by name: to pass over a `masking` in
+ * silence would be to run without the protection that somebody wrote down. An entry goes when its feature comes.
  */
 
 const refuse = (what: string): string =>
@@ -9,13 +9,9 @@ const refuse = (what: string): string =>
 /** Paths with `*` for each index. */
 const UNBUILT_KEYS: ReadonlyMap<string, string> = new Map([
   ["masking", refuse("masking is")],
-  ["tests", refuse("policy tests are")],
+  ["notify", refuse("notify (webhooks and chats that hear of approvals) is")],
   ["connections.*.record", refuse("record (what of an answer is kept) is")],
-  ["connections.*.uninspectable", refuse("uninspectable (a part of masking) is")],
-  ["rules.*.when", refuse("a rule's condition (when) is")],
-  ["rules.*.approval", refuse("approval is")],
   ["rules.*.record", refuse("record (what of an answer is kept) is")],
-  ["rules.*.message", refuse("a rule's message (a part of `then: block`) is")],
 ]);
 
 export function unbuiltKey(path: readonly (string | number)[]): string | undefined {
@@ -25,11 +21,6 @@ export function unbuiltKey(path: readonly (string | number)[]): string | undefin
 export const UNBUILT_PROTOCOLS: ReadonlyMap<string, string> = new Map([
   ["grpc", refuse("protocol grpc is")],
   ["postgres", refuse("protocol postgres is")],
-]);
-
-export const UNBUILT_VERDICTS: ReadonlyMap<string, string> = new Map([
-  ["hold", refuse("then: hold is")],
-  ["block", refuse("then: block is")],
 ]);
 
 export const UNBUILT_STORE: string = refuse("the PostgreSQL store (postgres://) is");

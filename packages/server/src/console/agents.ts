@@ -1,6 +1,6 @@
 import { enrollmentRequestSchema, enrollRequestSchema, HoopishError, isAgentId } from "@hoopish/protocol";
-import { type Context, Hono } from "hono";
-import type { ZodType } from "zod";
+import { Hono } from "hono";
+import { body } from "./body.ts";
 import { type ConsoleEnv, type ConsolePorts, demand } from "./context.ts";
 
 /** What an agent asks for before it has an identity: its authority is the one-time token, or its key. */
@@ -39,12 +39,4 @@ export function agentRoutes(ports: ConsolePorts): Hono<ConsoleEnv> {
     return context.json(ports.roster.view(agent));
   });
   return routes;
-}
-
-/** @throws HoopishError bad_request, naming the members that are wrong and never their values */
-async function body<T>(context: Context, schema: ZodType<T>): Promise<T> {
-  const parsed = schema.safeParse(await context.req.json().catch(() => undefined));
-  if (parsed.success) return parsed.data;
-  const wrong = parsed.error.issues.map((issue) => issue.path.join(".") || "the body").join(", ");
-  throw new HoopishError("bad_request", `not valid: ${wrong}`);
 }

@@ -3,9 +3,12 @@ import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { bearerToken, clientName } from "../entry/bearer.ts";
 import type { Principal } from "../identity/principal.ts";
+import { refuseLocked } from "../locks/refuse-locked.ts";
 import { agentRoutes, enrolRoutes } from "./agents.ts";
+import { approvalRoutes } from "./approvals.ts";
 import { auditRoutes } from "./audit.ts";
 import { type ConsoleEnv, type ConsolePorts, callerOf } from "./context.ts";
+import { lockRoutes } from "./locks.ts";
 import { logRoutes } from "./log.ts";
 import { recordRoutes } from "./records.ts";
 import { replayRoutes } from "./replay.ts";
@@ -43,6 +46,8 @@ export function createConsole(ports: ConsolePorts): Hono<ConsoleEnv> {
     let principal: Principal;
     try {
       principal = await ports.identity.verify(bearerToken(context.req.header("authorization")));
+      refuseLocked(principal.user, ports.locks);
+      ports.seen.add(principal);
     } catch (refused) {
       await ports.refusals.record(refused, clientName(context.req.header("user-agent")));
       throw refused;
@@ -69,6 +74,8 @@ export function createConsole(ports: ConsolePorts): Hono<ConsoleEnv> {
     context.json({ connections: connectionsFor(context.get("caller").principal, ports) }),
   );
   app.route("/api/v1", sessionRoutes(ports));
+  app.route("/api/v1", approvalRoutes(ports));
+  app.route("/api/v1", lockRoutes(ports));
   app.route("/api/v1", auditRoutes(ports));
   app.route("/api/v1", recordRoutes(ports));
   app.route("/api/v1", logRoutes(ports));
@@ -89,7 +96,7 @@ export function createConsole(ports: ConsolePorts): Hono<ConsoleEnv> {
 function connectionsFor(principal: ConsoleEnv["Variables"]["caller"]["principal"], ports: ConsolePorts): object[] {
   const policy = ports.policy();
   return ports.connections
-    .filter(({ name }) => policy.judge(principal, name).verdict === "allow")
+    .filter(({ name }) => policy.admits(principal, name).admitted)
     .map((connection) => ({
       name: connection.name,
       protocol: connection.protocol,

@@ -1,8 +1,9 @@
-import type { Discovery, RecordActor, Role } from "@hoopish/protocol";
+import type { Discovery, LockRequest, RecordActor, Role } from "@hoopish/protocol";
 import { HoopishError } from "@hoopish/protocol";
 import type { Challenges } from "../agents/challenges.ts";
 import type { Enrolment } from "../agents/enrolment.ts";
 import type { Roster } from "../agents/roster.ts";
+import type { Approvals } from "../approvals/approvals.ts";
 import type { ConnectionConfig } from "../config/config.ts";
 import type { Refusals } from "../entry/refusals.ts";
 import type { Anchors } from "../evidence/anchors/anchors.ts";
@@ -12,6 +13,8 @@ import type { Retention } from "../evidence/retention/retention.ts";
 import type { OpenSpool } from "../evidence/spool.ts";
 import type { ActorOf, Identity, Principal } from "../identity/principal.ts";
 import { type RoleGroups, rolesOf } from "../identity/roles.ts";
+import type { SeenPrincipals } from "../identity/seen-principals.ts";
+import type { LockBook } from "../locks/locks.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 
@@ -25,6 +28,13 @@ export interface ConsolePorts {
   readonly identity: Identity;
   readonly roles: RoleGroups;
   readonly policy: () => Policy;
+  readonly approvals: Approvals;
+  /** Whose members may pass themselves under this rule. */
+  readonly breakGlassOf: (rule: string) => readonly string[];
+  readonly locks: LockBook;
+  /** Ends what a lock shuts out. @returns how many sessions, or an agent's tunnels */
+  readonly lockOut: (lock: LockRequest, by: RecordActor) => Promise<number>;
+  readonly seen: SeenPrincipals;
   readonly sessions: Sessions;
   readonly roster: Roster;
   readonly enrolment: Enrolment;

@@ -6,6 +6,7 @@ import { agentActor, type Enrolment } from "../agents/enrolment.ts";
 import type { EnrolledAgent } from "../agents/port.ts";
 import type { AgentLink, Roster } from "../agents/roster.ts";
 import type { EvidenceLog } from "../evidence/port.ts";
+import type { Locks } from "../locks/port.ts";
 import { rejection } from "./bearer.ts";
 
 const REFUSED_STREAM = 0x7;
@@ -16,6 +17,7 @@ export interface AgentTunnelPorts {
   readonly challenges: Challenges;
   readonly enrolment: Enrolment;
   readonly roster: Roster;
+  readonly locks: Locks;
   readonly log: EvidenceLog;
   readonly origin: string;
   readonly now: () => number;
@@ -29,6 +31,10 @@ export async function authorizeAgent(request: IncomingMessage, ports: AgentTunne
     if (ports.draining()) throw new HoopishError("server_draining", "the server is about to stop; try again");
     const { challenges, enrolment, origin } = ports;
     const { agent, instance } = challenges.verify(request.headers.authorization, origin, enrolment.agents);
+    // A lock is lifted one day: the agent may go on trying.
+    if (ports.locks.find("agent", agent.name) !== undefined) {
+      throw new HoopishError("agent_unavailable", `the agent ${agent.name} is locked`);
+    }
     const link = new AgentTunnel(agent, instance, ports);
     return {
       accept: { onStream: (stream) => link.onStream(stream), onClose: ({ reason }) => link.onClose(reason) },

@@ -11,6 +11,9 @@ import {
 import { type TunnelStream, toDuplex, type UpgradeDecision } from "@hoopish/tunnel";
 import type { EvidenceLog } from "../evidence/port.ts";
 import type { ActorOf, Identity, Principal } from "../identity/principal.ts";
+import type { SeenPrincipals } from "../identity/seen-principals.ts";
+import type { Locks } from "../locks/port.ts";
+import { refuseLocked } from "../locks/refuse-locked.ts";
 import type { HttpEntry } from "../protocols/http/http-entry.ts";
 import type { Session } from "../sessions/session.ts";
 import type { Sessions } from "../sessions/sessions.ts";
@@ -27,6 +30,8 @@ const EVENT_BUNDLE_MS = 50;
 export interface ClientTunnelPorts {
   readonly identity: Identity;
   readonly sessions: Sessions;
+  readonly locks: Locks;
+  readonly seen: SeenPrincipals;
   readonly log: EvidenceLog;
   readonly refusals: Refusals;
   readonly actorOf: ActorOf;
@@ -42,6 +47,8 @@ export async function authorizeClient(request: IncomingMessage, ports: ClientTun
   try {
     if (ports.draining()) throw new HoopishError("server_draining", "the server is about to stop; try again");
     const principal = await ports.identity.verify(bearerToken(request.headers.authorization));
+    refuseLocked(principal.user, ports.locks);
+    ports.seen.add(principal);
     const expires = new Date(principal.expiresAtMs).toISOString();
     await ports.log.append([{ type: "auth.login", actor: ports.actorOf(principal), expires, client }]);
     const tunnel = new ClientTunnel(principal, ports);
@@ -134,7 +141,9 @@ class ClientTunnel {
     if (principal.sub !== this.#principal.sub || principal.issuer !== this.#principal.issuer) {
       throw new HoopishError("access_denied", "a tunnel keeps its principal: this token is somebody else's");
     }
+    refuseLocked(principal.user, this.#ports.locks);
     this.#principal = principal;
+    this.#ports.seen.add(principal);
     await this.#ports.sessions.renew([...this.#sessions.values()], principal);
     return { expiresAt: new Date(principal.expiresAtMs).toISOString() };
   }

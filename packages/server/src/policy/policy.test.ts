@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { RuleConfig } from "../config/config.ts";
 import type { Principal } from "../identity/principal.ts";
 import { compilePolicy } from "./policy.ts";
+import { NO_USAGE, type PolicyQuestion } from "./question.ts";
 
 const rule = (over: Partial<RuleConfig>): RuleConfig => ({
   name: "r",
@@ -23,9 +24,22 @@ const person = (over: Partial<Principal> = {}): Principal => ({
   expiresAtMs: 0,
   ...over,
 });
+const question = (
+  principal: Principal,
+  name = "credit",
+  over: Partial<PolicyQuestion["call"]> = {},
+): PolicyQuestion => ({
+  principal,
+  session: { reason: undefined, ticket: undefined, ageMs: 0 },
+  connection: { name, protocol: "http", api: "oip" },
+  call: { kind: "infer", rows: 1, method: "POST", path: "/v2/models/credit/infer", bytes: 10, ...over },
+  request: { headers: [], json: undefined },
+  nowMs: Date.parse("2026-03-02T09:30:00Z"),
+  usage: () => NO_USAGE,
+});
 const roles = { admin: ["platform-admins"], auditor: ["internal-audit"] };
 const judge = (rules: RuleConfig[], principal: Principal, connection = "credit") =>
-  compilePolicy(rules, roles).judge(principal, connection);
+  compilePolicy({ rules, roles, timeZone: "UTC" }).judge(question(principal, connection));
 
 describe("policy", () => {
   it("denies where no rule speaks", () => {
@@ -35,16 +49,21 @@ describe("policy", () => {
   });
 
   it("allows by group, by user and on every connection, and names the first rule that does", () => {
-    expect(judge([rule({ name: "g", groups: ["data-science"] })], person())).toEqual({ verdict: "allow", rule: "g" });
+    expect(judge([rule({ name: "g", groups: ["data-science"] })], person())).toEqual({
+      verdict: "allow",
+      rule: "g",
+      charges: [],
+    });
     expect(judge([rule({ name: "u", users: ["scientist@bank.example"] })], person())).toEqual({
       verdict: "allow",
       rule: "u",
+      charges: [],
     });
     const both = [
       rule({ name: "all", connections: ["*"], groups: ["data-science"] }),
       rule({ name: "g", groups: ["data-science"] }),
     ];
-    expect(judge(both, person())).toEqual({ verdict: "allow", rule: "all" });
+    expect(judge(both, person())).toEqual({ verdict: "allow", rule: "all", charges: [] });
   });
 
   it("gives no rights to an administrator as such", () => {
@@ -76,10 +95,10 @@ describe("policy", () => {
   });
 
   it("has a hash that changes with the rules and the roles, and with nothing else", () => {
-    const one = compilePolicy([rule({})], roles).hash;
-    expect(compilePolicy([rule({})], roles).hash).toBe(one);
-    expect(compilePolicy([rule({ groups: ["x"] })], roles).hash).not.toBe(one);
-    expect(compilePolicy([rule({})], { ...roles, auditor: [] }).hash).not.toBe(one);
+    const one = compilePolicy({ rules: [rule({})], roles: roles, timeZone: "UTC" }).hash;
+    expect(compilePolicy({ rules: [rule({})], roles: roles, timeZone: "UTC" }).hash).toBe(one);
+    expect(compilePolicy({ rules: [rule({ groups: ["x"] })], roles: roles, timeZone: "UTC" }).hash).not.toBe(one);
+    expect(compilePolicy({ rules: [rule({})], roles: { ...roles, auditor: [] }, timeZone: "UTC" }).hash).not.toBe(one);
     expect(one).toMatch(/^[0-9a-f]{64}$/);
   });
 });

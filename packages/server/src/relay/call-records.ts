@@ -1,5 +1,6 @@
 import {
   type AgentId,
+  type ApprovalId,
   type CallEvent,
   type CallId,
   type Commitment,
@@ -10,10 +11,11 @@ import {
   type PayloadField,
   type Payloads,
   type RecordDraft,
+  type RecordedOperation,
 } from "@hoopish/protocol";
 import type { PayloadPiece } from "../evidence/port.ts";
 import type { Operation } from "../operations/operation.ts";
-import type { Verdict } from "../policy/policy.ts";
+import type { Verdict } from "../policy/question.ts";
 import type { Session } from "../sessions/session.ts";
 import type { Exchange } from "./exchange.ts";
 import type { RelayPorts } from "./ports.ts";
@@ -67,6 +69,8 @@ export class CallRecords {
   operation: Operation = { kind: "other" };
   verdict: Verdict | undefined;
   agent: AgentId | undefined;
+  /** What the call waits for, or went on with. */
+  approval: ApprovalId | undefined;
   uninspected: readonly string[] = [];
   /** Index in the log of the record that decided the call, once that is durable. */
   index: number | undefined;
@@ -84,10 +88,10 @@ export class CallRecords {
     this.#requestBytes = request.bytes.length;
   }
 
-  /** The request and the decision, durable when it resolves. `soon`: the model is asked meanwhile. */
-  decided(when: "now" | "soon"): Promise<void> {
+  /** The request and the decision, durable when it resolves, with what belongs to it. `soon`: the model is asked meanwhile. */
+  decided(when: "now" | "soon", more: readonly RecordDraft[] = []): Promise<void> {
     const { drafts, pieces } = this.#decidedDraft(undefined);
-    return this.#ports.log.append(drafts, pieces, when).then(
+    return this.#ports.log.append([...drafts, ...more], pieces, when).then(
       (index) => {
         this.index = index;
       },
@@ -165,7 +169,8 @@ export class CallRecords {
    */
   receipt(): readonly string[] {
     const index = this.index === undefined ? "" : `; index=${this.index}`;
-    return ["hoopish-call", this.call, "hoopish-receipt", `"${this.call}"${index}`];
+    const approval = this.approval === undefined ? [] : ["hoopish-approval", this.approval];
+    return ["hoopish-call", this.call, "hoopish-receipt", `"${this.call}"${index}`, ...approval];
   }
 
   /** What the session's live view hears of the call when it has ended. */
@@ -202,11 +207,12 @@ export class CallRecords {
       protocol: this.#exchange.protocol,
       method: this.#exchange.method,
       path: this.#recordedPath(),
-      operation: recordedOperation(this.operation),
+      operation: this.recordedOperation(),
       verdict: this.#verdictWord(refusedAs),
       policy: this.#ports.policy().hash,
       ...(rule === undefined ? {} : { rule }),
       ...(refusedAs === undefined ? {} : { code: refusedAs }),
+      ...(this.approval === undefined ? {} : { approvals: [this.approval] }),
       ...(Object.keys(payloads).length === 0 ? {} : { payloads }),
       ...(this.#request?.ended === false ? { request_streams: true } : {}),
     };
@@ -274,21 +280,25 @@ export class CallRecords {
     return this.#delivered.last(bytes);
   }
 
-  #verdictWord(refusedAs: ErrorCode | undefined): "allow" | "block" {
-    return this.verdict?.verdict === "allow" && (this.#decidedWritten || refusedAs === undefined) ? "allow" : "block";
+  /** A call that was refused before policy was done with it counts as blocked, whatever would have come of it. */
+  #verdictWord(refusedAs: ErrorCode | undefined): "allow" | "hold" | "block" {
+    const verdict = this.verdict?.verdict ?? "block";
+    return this.#decidedWritten || refusedAs === undefined ? verdict : "block";
+  }
+
+  recordedOperation(): RecordedOperation {
+    const { kind, model, rows, tokensRequested } = this.operation;
+    return {
+      kind,
+      ...(model === undefined ? {} : { model }),
+      ...(rows === undefined ? {} : { rows }),
+      ...(tokensRequested === undefined ? {} : { tokens: tokensRequested }),
+    };
   }
 
   #recordedPath(): string {
     return this.#exchange.path.slice(0, MAX_PATH).toWellFormed();
   }
-}
-
-function recordedOperation(operation: Operation): { kind: string; model?: string; rows?: number } {
-  return {
-    kind: operation.kind,
-    ...(operation.model === undefined ? {} : { model: operation.model }),
-    ...(operation.rows === undefined ? {} : { rows: operation.rows }),
-  };
 }
 
 /** How a call that was let through ended, when it ended with this error. */
@@ -301,6 +311,11 @@ export function outcomeOf(code: ErrorCode): Outcome {
     case "response_too_large":
     case "response_uninspectable":
       return "blocked";
+    case "approval_pending":
+    case "approval_denied":
+    case "approval_expired":
+    case "policy_blocked":
+    case "rate_limited":
     case "request_too_large":
     case "request_timeout":
     case "bad_request":

@@ -1,11 +1,14 @@
 import { HoopishError, newCallId, toHoopishError } from "@hoopish/protocol";
-import { describe, isInference } from "../operations/describe.ts";
+import { isInference } from "../operations/describe.ts";
 import type { Operation } from "../operations/operation.ts";
+import type { Verdict } from "../policy/question.ts";
 import type { Session } from "../sessions/session.ts";
 import { CallRecords } from "./call-records.ts";
 import { Delivery } from "./delivery.ts";
 import type { Exchange } from "./exchange.ts";
 import { forwardedHeaders } from "./headers.ts";
+import { settleHold } from "./hold.ts";
+import { charge, operationOf, questionOf, refuseBlocked } from "./judge.ts";
 import type { RelayPorts } from "./ports.ts";
 import { type ReadRequest, readRequest } from "./request.ts";
 import { sendRest } from "./send-rest.ts";
@@ -21,26 +24,32 @@ export async function relayCall(session: Session, exchange: Exchange, ports: Rel
   try {
     // 1 Before a byte is read: a session that has ended, or a busy connection, costs its caller nothing but this.
     admit(session, ports);
-    // 2 What is to be judged must be known; within limits, because the caller chooses its size.
-    const request = await readRequest(exchange, session);
+    // 2 What is to be judged must be known; within limits, because the caller chooses its size. Whole, where a rule looks.
+    const { principal, connection } = session;
+    const looksInside = ports.policy().needsBody(principal, connection.name);
+    const request = await readRequest(exchange, session, looksInside);
     records.request = request;
     // 3 From bytes to meaning: rules speak of rows and models, not of paths.
-    const operation = describe(session.connection.api, {
-      method: exchange.method,
-      path: exchange.path,
-      json: request.json(),
-    });
+    const operation = operationOf(session, exchange, request);
     records.operation = operation;
+    if (looksInside && operation.unclear !== undefined) refuseUnclear(operation.unclear, session, records);
     // 4 Pure, so that the same call gets the same verdict, and can be asked again later.
-    const verdict = ports.policy().judge(session.principal, session.connection.name);
+    const judge = (): Verdict => ports.policy().judge(questionOf(session, exchange, request, operation, ports));
+    const verdict = judge();
     records.verdict = verdict;
-    if (verdict.verdict === "block") throw new HoopishError(verdict.code, verdict.message);
+    refuseBlocked(verdict);
+    // 5 A human decides. What people said is good for this call alone, and only if policy would still hold it so.
+    if (verdict.verdict === "hold") {
+      const again = (): void => refuseChanged(verdict, judge(), session, ports);
+      await waitingAside(session, ports, settleHold({ session, exchange, request }, verdict, records, again, ports));
+    }
+    charge(verdict, ports);
     // 7 The decision and the request become durable; 8 may overlap with it for plain inference, 10 never.
-    const overlaps = mayOverlap(session, operation);
-    const decided = records.decided(overlaps ? "soon" : "now");
+    const overlaps = verdict.verdict === "allow" && mayOverlap(session, operation);
+    const decided = verdict.verdict === "hold" ? DONE : records.decided(overlaps ? "soon" : "now");
     if (!overlaps) await decided;
     // 8 – 11 Forward; deliver what is durable; close the record.
-    await forward(session, exchange, request, records, decided, ports);
+    await forward(session, exchange, request, records, decided, judge, ports);
   } catch (thrown) {
     await refuse(thrown, exchange, records);
   } finally {
@@ -74,6 +83,37 @@ function admit(session: Session, ports: RelayPorts): void {
   }
 }
 
+const DONE: Promise<void> = Promise.resolve();
+
+/** A rule looks at what cannot be known for certain. @throws HoopishError unless the connection's setting lets it pass, named */
+function refuseUnclear(unclear: string, session: Session, records: CallRecords): void {
+  if (session.connection.uninspectable === "block") {
+    throw new HoopishError("policy_blocked", `what this call asks for cannot be told: ${unclear}`);
+  }
+  records.uninspected = [`request: ${unclear}`];
+}
+
+/** @throws HoopishError when the call that people let through is not the one that policy would hold now */
+function refuseChanged(before: Verdict, now: Verdict, session: Session, ports: RelayPorts): void {
+  if (session.ended !== undefined) throw new HoopishError(session.ended.code, session.ended.reason);
+  if (ports.draining()) throw new HoopishError("server_draining", "the server is about to stop; try again");
+  refuseBlocked(now);
+  if (now.verdict !== before.verdict || now.rule !== before.rule) {
+    throw new HoopishError("approval_expired", "the rules changed while this call waited");
+  }
+}
+
+/** A call that waits for people takes no place of those that run. */
+async function waitingAside(session: Session, ports: RelayPorts, waiting: Promise<void>): Promise<void> {
+  countCall(ports, session, -1);
+  try {
+    await waiting;
+  } finally {
+    countCall(ports, session, +1);
+  }
+  admit(session, ports);
+}
+
 function mayOverlap(session: Session, operation: Operation): boolean {
   return session.connection.evidence === "overlap" && isInference(operation);
 }
@@ -84,6 +124,7 @@ function forward(
   request: ReadRequest,
   records: CallRecords,
   decided: Promise<void>,
+  judge: () => Verdict,
   ports: RelayPorts,
 ): Promise<void> {
   const { connection } = session;
@@ -108,7 +149,7 @@ function forward(
     exchange.body.trailers,
     delivery,
   );
-  delivery.start(upstream, session);
+  delivery.start(upstream, session, judge);
   if (!request.ended) sendRest(exchange, request, upstream, delivery, records, connection.limits.requestBytes);
   return delivery.done;
 }

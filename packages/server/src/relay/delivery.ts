@@ -1,4 +1,5 @@
 import { type HeaderList, HoopishError, type HttpAnswer, toHoopishError } from "@hoopish/protocol";
+import type { Verdict } from "../policy/question.ts";
 import type { EndListener, SessionEnd } from "../sessions/end-listeners.ts";
 import type { Session } from "../sessions/session.ts";
 import { type AnswerDecoder, decoderFor } from "./answer-decoder.ts";
@@ -46,6 +47,7 @@ export class Delivery implements UpstreamListener, EndListener {
   #clientBlocked = false;
   #timer: NodeJS.Timeout | undefined;
   #session: Session | undefined;
+  #judge: (() => Verdict) | undefined;
   #wakeUpstream: (() => void) | undefined;
 
   constructor(sink: AnswerSink, records: CallRecords, decided: Promise<void>, limitBytes: number) {
@@ -66,8 +68,10 @@ export class Delivery implements UpstreamListener, EndListener {
     return this.#state === "ended";
   }
 
-  start(upstream: Upstream, session: Session): void {
+  /** @param judge what policy says of this call by the rules of that moment */
+  start(upstream: Upstream, session: Session, judge: () => Verdict): void {
     this.#upstream = upstream;
+    this.#judge = judge;
     this.#records.agent = upstream.agent;
     this.#session = session;
     this.#timer = setTimeout(
@@ -121,6 +125,13 @@ export class Delivery implements UpstreamListener, EndListener {
 
   sessionEnded({ code, reason }: SessionEnd): void {
     this.fail(new HoopishError(code, reason));
+  }
+
+  /** New rules are good for what runs, too; a rate was charged when the call began, and cuts nothing. */
+  policyChanged(): void {
+    const verdict = this.#judge?.();
+    if (verdict?.verdict !== "block" || verdict.code === "rate_limited") return;
+    this.fail(new HoopishError("policy_blocked", `the rules changed: ${verdict.message}`));
   }
 
   onDrain(): void {

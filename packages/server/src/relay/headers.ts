@@ -27,6 +27,12 @@ const CLIENT_ONLY: ReadonlySet<string> = new Set([
   "api-key",
   "x-goog-api-key",
   "accept-encoding",
+  // They would make of the call that was judged another one.
+  "x-http-method",
+  "x-http-method-override",
+  "x-method-override",
+  "x-original-url",
+  "x-rewrite-url",
 ]);
 
 const ANSWER_DROPS: ReadonlySet<string> = new Set([
@@ -40,6 +46,7 @@ const ANSWER_DROPS: ReadonlySet<string> = new Set([
   "upgrade",
   "hoopish-call",
   "hoopish-receipt",
+  "hoopish-approval",
 ]);
 
 /** What goes to the agent. Fields that `connection` names go no further either. */

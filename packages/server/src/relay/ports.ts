@@ -1,18 +1,30 @@
 import type { AgentId, HeaderList, HttpAnswer, HttpCall } from "@hoopish/protocol";
+import type { ApprovalDesk } from "../approvals/port.ts";
 import type { ConnectionConfig } from "../config/config.ts";
 import type { EvidenceLog } from "../evidence/port.ts";
 import type { Policy } from "../policy/policy.ts";
+import type { Charge, Usage } from "../policy/question.ts";
+import type { WaitingRoom } from "./waiting-room.ts";
 
 /** What the relay needs of the rest of the server. */
 export interface RelayPorts {
   readonly policy: () => Policy;
   readonly log: EvidenceLog;
   readonly agents: AgentDispatch;
+  readonly approvals: ApprovalDesk;
+  readonly waiting: WaitingRoom;
+  readonly usage: UsageCounters;
   /** Calls under way by connection, for its limit. */
   readonly inFlight: Map<string, number>;
   readonly now: () => number;
   /** True while the server drains: what runs ends, nothing starts. */
   readonly draining: () => boolean;
+}
+
+/** What rates have counted. */
+export interface UsageCounters {
+  usage(key: string, perMs: number, nowMs: number): Usage;
+  charge(charge: Charge, nowMs: number): void;
 }
 
 /** The way to the agents. */

@@ -1,8 +1,9 @@
 import { HoopishError } from "@hoopish/protocol";
+import type { BodyReading } from "../operations/operation.ts";
+import { readBody } from "../operations/read-body.ts";
 import type { EndListener } from "../sessions/end-listeners.ts";
 import type { Session } from "../sessions/session.ts";
 import type { Exchange } from "./exchange.ts";
-import { headerValue } from "./headers.ts";
 
 /** Bodies up to this size are read whole before the call is judged; a larger one flows, and is known by its head alone. */
 const INSPECT_BYTES = 1_048_576;
@@ -11,36 +12,29 @@ export interface ReadRequest {
   readonly bytes: Buffer;
   /** The bytes are the whole body. */
   readonly ended: boolean;
-  /** The body as JSON; undefined when it is none, or not whole. */
-  json(): unknown;
+  /** What it is. */
+  readonly body: BodyReading;
 }
 
-/** @throws HoopishError request_too_large, request_timeout, or why the session ended */
-export async function readRequest(exchange: Exchange, session: Session): Promise<ReadRequest> {
+/**
+ * @param looksInside a rule's verdict needs the body: it is read whole, up to the connection's limit
+ * @throws HoopishError request_too_large, request_timeout, or why the session ended
+ */
+export async function readRequest(exchange: Exchange, session: Session, looksInside: boolean): Promise<ReadRequest> {
   const { requestBytes } = session.connection.limits;
-  if (exchange.length === 0) return wholeRequest(exchange, Buffer.alloc(0));
+  if (exchange.length === 0) return wholeRequest(NOTHING);
   if ((exchange.length ?? 0) > requestBytes) throw tooLarge(requestBytes);
-  const limit = Math.min(INSPECT_BYTES, requestBytes);
+  const limit = looksInside ? requestBytes : Math.min(INSPECT_BYTES, requestBytes);
   const whole = await exchange.body.arrived(limit);
-  if (whole !== undefined) return wholeRequest(exchange, whole);
+  if (whole !== undefined) return wholeRequest(whole);
   const { bytes, ended } = await within(exchange.body.prefix(limit), session);
   if (bytes.length > requestBytes) throw tooLarge(requestBytes);
-  return ended ? wholeRequest(exchange, bytes) : { bytes, ended, json: () => undefined };
+  return ended ? wholeRequest(bytes) : { bytes, ended, body: readBody(bytes, false) };
 }
 
-function wholeRequest(exchange: Exchange, bytes: Buffer): ReadRequest {
-  return { bytes, ended: true, json: () => parseJson(exchange, bytes) };
-}
+const NOTHING = Buffer.alloc(0);
 
-function parseJson(exchange: Exchange, bytes: Buffer): unknown {
-  const type = headerValue(exchange.headers, "content-type");
-  if (bytes.length === 0 || (type !== undefined && !/[/+]json\b/i.test(type))) return undefined;
-  try {
-    return JSON.parse(bytes.toString());
-  } catch {
-    return undefined;
-  }
-}
+const wholeRequest = (bytes: Buffer): ReadRequest => ({ bytes, ended: true, body: readBody(bytes, true) });
 
 /** The work's result, unless the session ends or the call's time is over before. */
 function within<T>(work: Promise<T>, session: Session): Promise<T> {

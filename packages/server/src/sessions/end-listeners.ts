@@ -15,6 +15,8 @@ export interface EndListener {
   /** Where it stands among its session's listeners; the session's own, -1 at first. */
   place: number;
   sessionEnded(end: SessionEnd): void;
+  /** Other rules are in force. */
+  policyChanged?(): void;
 }
 
 /**
@@ -38,6 +40,11 @@ export class EndListeners {
     if (last === listener) return;
     this.#items[place] = last;
     last.place = place;
+  }
+
+  /** Of now: a listener that leaves meanwhile is still told. */
+  snapshot(): readonly EndListener[] {
+    return this.#items.slice();
   }
 
   takeAll(): readonly EndListener[] {

@@ -104,6 +104,11 @@ export class Session {
     return undefined;
   }
 
+  /** Other rules are in force: what runs is judged again. */
+  policyChanged(): void {
+    for (const listener of this.#listeners.snapshot()) listener.policyChanged?.();
+  }
+
   /** Ends it, once. @returns false when it has ended before. */
   end(end: SessionEnd): boolean {
     if (this.#end !== undefined) return false;

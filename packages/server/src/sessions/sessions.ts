@@ -9,6 +9,7 @@ import {
 import type { ConnectionConfig } from "../config/config.ts";
 import type { EvidenceLog } from "../evidence/port.ts";
 import type { ActorOf, Principal } from "../identity/principal.ts";
+import type { Locks } from "../locks/port.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { SessionEnd } from "./end-listeners.ts";
 import { Session } from "./session.ts";
@@ -16,6 +17,7 @@ import { Session } from "./session.ts";
 export interface SessionsOptions {
   readonly connections: ReadonlyMap<string, ConnectionConfig>;
   readonly policy: () => Policy;
+  readonly locks: Locks;
   readonly log: EvidenceLog;
   readonly actorOf: ActorOf;
   readonly now: () => number;
@@ -56,8 +58,14 @@ export class Sessions {
   async open(principal: Principal, ask: SessionOpen, emit: (event: SessionEvent) => void): Promise<Session> {
     const { policy, log, actorOf, now } = this.#options;
     const connection = this.#options.connections.get(ask.connection);
-    const verdict = policy().judge(principal, ask.connection);
-    if (connection === undefined || verdict.verdict !== "allow") {
+    const admission = policy().admits(principal, ask.connection);
+    const lock = this.#lockOf(principal, ask.connection);
+    if (lock !== undefined) {
+      const client = { reason: lock, client: ask.client };
+      await log.append([{ type: "auth.refused", actor: actorOf(principal), code: "access_denied", ...client }]);
+      throw new HoopishError("access_denied", lock);
+    }
+    if (connection === undefined || !admission.admitted) {
       const message = `${principal.user} may not use "${ask.connection}", or there is no such connection`;
       await log.append([
         { type: "auth.refused", actor: actorOf(principal), code: "access_denied", reason: message, client: ask.client },
@@ -74,7 +82,7 @@ export class Sessions {
       {
         id: newSessionId(),
         connection,
-        rule: verdict.rule,
+        rule: admission.rule,
         reason: ask.reason,
         ticket: ask.ticket,
         host: ask.host,
@@ -114,12 +122,37 @@ export class Sessions {
   async renew(sessions: Iterable<Session>, principal: Principal): Promise<void> {
     const actor = this.#options.actorOf(principal);
     for (const session of sessions) {
-      if (this.#options.policy().judge(principal, session.connection.name).verdict === "allow") {
+      const { name } = session.connection;
+      if (this.#options.policy().admits(principal, name).admitted && this.#lockOf(principal, name) === undefined) {
         session.renew(principal, actor);
       } else {
         await this.end(session, { reason: "access was withdrawn", code: "access_denied" });
       }
     }
+  }
+
+  /** A lock was set: what it shuts out ends, at once. @returns how many sessions */
+  async lockOut(kind: "user" | "connection", name: string, reason: string, by: string): Promise<number> {
+    const shut = this.list().filter((one) => (kind === "user" ? one.principal.user : one.connection.name) === name);
+    const end: SessionEnd = { reason: `locked: ${reason}`, code: "access_denied", by };
+    await Promise.allSettled(shut.map((session) => this.end(session, end)));
+    return shut.length;
+  }
+
+  /** Other rules are in force: sessions without a grant end, and what runs in the others is judged again. */
+  async policyChanged(): Promise<void> {
+    const ending: Promise<void>[] = [];
+    for (const session of this.list()) {
+      if (this.#options.policy().admits(session.principal, session.connection.name).admitted) session.policyChanged();
+      else ending.push(this.end(session, { reason: "access was withdrawn: the rules changed", code: "access_denied" }));
+    }
+    await Promise.allSettled(ending);
+  }
+
+  #lockOf(principal: Principal, connection: string): string | undefined {
+    const { locks } = this.#options;
+    const lock = locks.find("user", principal.user) ?? locks.find("connection", connection);
+    return lock === undefined ? undefined : `${lock.kind} ${lock.name} is locked`;
   }
 
   async endAll(end: SessionEnd): Promise<void> {

@@ -46,6 +46,15 @@ const TYPE_NUMBERS: Readonly<Record<RecordType, number>> = {
   "retention.released": 23,
   "key.rotated": 24,
   "log.gap": 25,
+  "policy.refused": 26,
+  "approval.requested": 27,
+  "approval.granted": 28,
+  "approval.denied": 29,
+  "approval.expired": 30,
+  "approval.used": 31,
+  "approval.reviewed": 32,
+  "lock.set": 33,
+  "lock.lifted": 34,
 };
 /** 0: a type that a newer program wrote. */
 export const typeNumber = (type: RecordType): number => TYPE_NUMBERS[type] ?? 0;

@@ -11,10 +11,9 @@ import {
   sessionOpenPlan,
 } from "./access.ts";
 import { callPlan } from "./calls.ts";
-import { BASE_EVENT, ENTITY, ENTITY_MANAGEMENT, other } from "./classes.ts";
-import { type EventPlan, eventLine, type OcsfSource, succeeded } from "./event.ts";
+import { type EventPlan, eventLine, type OcsfSource } from "./event.ts";
+import { gatePlan, otherPlan } from "./gate.ts";
 import { gapPlan, keyPlan, policyPlan, recoveredPlan, startedPlan, stoppedPlan, storePlan } from "./keeping.ts";
-import { actorOf } from "./people.ts";
 
 /**
  * `views/ocsf.ndjson`: OCSF 1.8.0, one event a line. Every record is one event, but for call.decided, which is told with
@@ -64,6 +63,17 @@ function planOf({ record, call }: Entry): EventPlan | undefined {
       return storePlan(record);
     case "policy.loaded":
       return policyPlan(record);
+    case "approval.requested":
+    case "approval.granted":
+    case "approval.denied":
+    case "approval.expired":
+    case "approval.used":
+    case "approval.reviewed":
+    case "lock.set":
+    case "lock.lifted":
+      return gatePlan(record);
+    case "policy.refused":
+      return otherPlan(record);
     case "key.rotated":
       return keyPlan(record);
     case "server.started":
@@ -79,19 +89,5 @@ function planOf({ record, call }: Entry): EventPlan | undefined {
   }
 }
 
-/** A log may hold types of a newer server: they are told too. Approvals are entities that are asked for and decided. */
-function unknownPlan(record: StoredRecord): EventPlan {
-  const { actor, session, call, v, id, time, src, type, ...rest } = record;
-  const [kind, event = ""] = (type as string).split(".");
-  const unmapped = { [type]: rest };
-  if (kind !== "approval") return { class: BASE_EVENT, activity: other(type), fields: {}, unmapped };
-  const { approval } = rest as { readonly approval?: unknown };
-  const uid = typeof approval === "string" ? approval : id;
-  return {
-    class: ENTITY_MANAGEMENT,
-    activity: event === "requested" ? ENTITY.create : other(event),
-    correlation: call ?? uid,
-    fields: { ...succeeded, actor: actorOf(record), entity: { type_id: 99, type: "Approval", uid } },
-    unmapped,
-  };
-}
+/** A log may hold types of a newer server: they are told too. */
+const unknownPlan = (record: StoredRecord): EventPlan => otherPlan(record);

@@ -1,0 +1,222 @@
+import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
+import OpenAI from "openai";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Account, type Connected, World } from "../world/world.ts";
+
+/** The gate: a call that waits for a human, one that is blocked, and people and rules that are taken away while it runs. */
+
+const RULES = `
+  - { name: scientists, connections: [chat, credit, raw], groups: [data-science, risk-officers], then: allow }
+  - name: bulk-prediction
+    connections: ["*"]
+    when: call.rows > 100
+    then: hold
+    approval: { groups: [risk-officers], quorum: 1, wait: 8s, expires: 1m }
+  - { name: no-repository-admin, connections: ["*"], when: 'call.kind == "admin"', then: block, message: "Model repository changes go through release." }`;
+
+let world: World;
+let credit: Connected;
+beforeAll(async () => {
+  world = await World.start({ rules: RULES });
+  for (const account of ["scientist", "risk1", "risk2", "audit"] as const) await world.signIn(account);
+  credit = await world.connect("scientist", "credit", ["--reason", "Q3 validation", "--ticket", "CHG-1042"]);
+}, 60_000);
+afterAll(() => world?.close());
+
+const names = [
+  "annual_income",
+  "debt_to_income",
+  "credit_utilization",
+  "delinquencies_2y",
+  "history_years",
+  "loan_amount",
+  "inquiries_6m",
+  "employment_years",
+];
+const bulk = (rows: number, value = 1): string =>
+  JSON.stringify({
+    inputs: names.map((name) => ({ name, shape: [rows], datatype: "FP64", data: new Array(rows).fill(value) })),
+  });
+const infer = (body: string, base = credit.base, signal?: AbortSignal): Promise<Response> =>
+  fetch(`${base}/v2/models/credit/infer`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body,
+    ...(signal === undefined ? {} : { signal }),
+  });
+
+interface Request {
+  readonly id: string;
+  readonly user: string;
+  readonly state: string;
+  readonly operation: { readonly rows?: number };
+  readonly may: { readonly decide: boolean };
+}
+async function waiting(account: Account): Promise<readonly Request[]> {
+  const { stdout } = await world.cli(account, ["requests", "--json"]);
+  return (JSON.parse(stdout) as { approvals: Request[] }).approvals;
+}
+async function oneWaiting(account: Account): Promise<Request> {
+  const endMs = Date.now() + 5_000;
+  for (;;) {
+    const [request] = await waiting(account);
+    if (request !== undefined) return request;
+    if (Date.now() > endMs) throw new Error("nothing waits");
+  }
+}
+const typesOf = async (call: string): Promise<string[]> => {
+  const { stdout } = await world.cli("audit", ["audit", "show", call, "--json"]);
+  const story = JSON.parse(stdout) as { records: { leaf: string }[] };
+  return story.records.map(({ leaf }) => (JSON.parse(leaf) as { type: string }).type);
+};
+
+describe("a bulk prediction", () => {
+  it("waits for a risk officer, goes on, and tells who agreed", async () => {
+    const answer = infer(bulk(5_000));
+    const request = await oneWaiting("risk1");
+    expect(request).toMatchObject({
+      user: "scientist@bank.example",
+      operation: { rows: 5_000 },
+      may: { decide: true },
+    });
+    const shown = await world.cli("risk1", ["requests", request.id]);
+    expect(shown.stdout).toContain("CHG-1042");
+    expect(shown.stdout).toContain("list of 5,000");
+    const own = await world.cli("scientist", ["approve", request.id, "--reason", "mine"]);
+    expect(own.code).toBe(5);
+    const approved = await world.cli("risk1", ["approve", request.id, "--reason", "monthly run"]);
+    expect(approved.code).toBe(0);
+    const { status, headers } = await answer;
+    expect(status).toBe(200);
+    expect(headers.get("hoopish-approval")).toBe(request.id);
+    const types = await typesOf(headers.get("hoopish-call") ?? "");
+    expect(types).toEqual(["call.decided", "approval.requested", "approval.granted", "approval.used", "call.answered"]);
+    // Used: the same bytes need another one, and so do those of whoever approved.
+    const gone = new AbortController();
+    const again = infer(bulk(5_000), credit.base, gone.signal).catch(() => undefined);
+    expect((await oneWaiting("risk1")).id).not.toBe(request.id);
+    gone.abort();
+    await again;
+  });
+
+  it("of the risk officer himself needs another risk officer", async () => {
+    await until(async () => (await waiting("risk1")).length === 0);
+    const his = await world.connect("risk1", "credit");
+    const answer = infer(bulk(200), his.base);
+    const request = await oneWaiting("risk2");
+    expect((await world.cli("risk1", ["approve", request.id])).code).toBe(5);
+    expect((await world.cli("risk2", ["approve", request.id])).code).toBe(0);
+    expect((await answer).status).toBe(200);
+    await his.program.stop("SIGINT");
+  });
+
+  it("that is denied is refused with the reason", async () => {
+    const answer = infer(bulk(300));
+    const request = await oneWaiting("risk1");
+    expect((await world.cli("risk1", ["deny", request.id, "--reason", "no ticket for this"])).code).toBe(0);
+    const refused = await answer;
+    expect(refused.status).toBe(403);
+    expect(await refused.text()).toContain("no ticket for this");
+  });
+
+  it("that nobody decides in time may come again, once approved, exactly once, also after a restart", async () => {
+    const pending = await infer(bulk(400));
+    expect(pending.status).toBe(403);
+    expect(pending.headers.get("retry-after")).not.toBeNull();
+    const id = pending.headers.get("hoopish-approval") ?? "";
+    expect((await world.cli("risk1", ["approve", id])).code).toBe(0);
+    const other = new AbortController();
+    const changed = infer(bulk(400, 2), credit.base, other.signal).catch(() => undefined);
+    expect((await oneWaiting("risk1")).id).not.toBe(id);
+    other.abort();
+    await changed;
+    await world.server.stop("SIGKILL");
+    await world.startServer();
+    credit = await world.connect("scientist", "credit", ["--reason", "Q3 validation"]);
+    await until(async () => (await world.cli("scientist", ["connections"])).stdout.includes("online"));
+    const passed = await infer(bulk(400));
+    expect(passed.headers.get("hoopish-approval")).toBe(id);
+    expect(passed.status).toBe(200);
+  }, 60_000);
+});
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  const endMs = Date.now() + 8_000;
+  while (!(await holds())) if (Date.now() > endMs) throw new Error("it did not come to pass");
+}
+
+it("a repository unload is blocked with the rule's message, in OIP's shape", async () => {
+  for (const path of ["/v2/repository/models/credit/unload", "/V2/Repository/models/credit/unload"]) {
+    const refused = await fetch(`${credit.base}${path}`, { method: "POST" });
+    expect(refused.status).toBe(403);
+    expect(await refused.json()).toEqual({ error: "hoopish: Model repository changes go through release." });
+  }
+  const odd = await fetch(`${credit.base}/v2/models/%2e%2e%2frepository/index`, { method: "POST" });
+  expect(odd.status).toBe(400);
+});
+
+it("a changed rule file comes into force, and a broken one does not", async () => {
+  const file = world.path("server.yaml");
+  const good = readFileSync(file, "utf8");
+  expect((await infer(bulk(1))).status).toBe(200);
+  appendFileSync(file, "\nrules: [");
+  await until(async () => (await records("policy.refused")) > 0);
+  expect((await infer(bulk(1))).status).toBe(200);
+  writeFileSync(file, good.replace("call.rows > 100", "call.rows > 0").replace("wait: 8s", "wait: 0s"));
+  await until(async () => (await infer(bulk(1))).status === 403);
+  writeFileSync(file, good);
+  await until(async () => (await infer(bulk(1))).status === 200);
+});
+
+interface Leaf {
+  readonly time: string;
+  readonly outcome?: string;
+  readonly code?: string;
+}
+async function leaves(type: string): Promise<readonly Leaf[]> {
+  const { stdout } = await world.cli("audit", ["audit", "search", "--type", type, "--json"]);
+  const { records: found } = JSON.parse(stdout) as { records: { leaf: string }[] };
+  return found.map(({ leaf }) => JSON.parse(leaf) as Leaf);
+}
+const records = async (type: string): Promise<number> => (await leaves(type)).length;
+
+it("a lock ends a chat in the middle, within a second, and keeps him out until it is lifted", async () => {
+  const chat = await world.connect("scientist", "chat");
+  const openai = new OpenAI({
+    baseURL: chat.env.OPENAI_BASE_URL ?? "",
+    apiKey: "hoopish",
+    maxRetries: 0,
+    defaultHeaders: { "x-test-token-delay": "20" },
+  });
+  const [model] = (await openai.models.list()).data;
+  const stream = await openai.chat.completions.create({
+    model: model?.id ?? "",
+    stream: true,
+    messages: [{ role: "user", content: "write 5000 words" }],
+  });
+  let lockedAtMs = 0;
+  let events = 0;
+  const read = async (): Promise<void> => {
+    for await (const _ of stream) {
+      events += 1;
+      if (events === 3) {
+        lockedAtMs = Date.now();
+        void world.cli("platform", ["lock", "scientist@bank.example", "--reason", "laptop lost"]);
+      }
+    }
+  };
+  await read().catch(() => undefined);
+  expect(events).toBeGreaterThanOrEqual(3);
+  await until(async () => (await records("lock.set")) === 1);
+  const [set] = await leaves("lock.set");
+  const cut = (await leaves("call.answered")).find(({ outcome }) => outcome === "revoked");
+  expect(lockedAtMs).toBeGreaterThan(0);
+  expect(cut?.code).toBe("access_denied");
+  expect(Math.abs(Date.parse(cut?.time ?? "") - Date.parse(set?.time ?? ""))).toBeLessThan(1_000);
+  const refused = await world.cli("scientist", ["connect", "chat", "--port", "0", "--", "true"]);
+  expect(refused).toMatchObject({ code: 5, stderr: expect.stringContaining("locked") });
+  const lifted = await world.cli("platform", ["unlock", "scientist@bank.example", "--reason", "found again"]);
+  expect(lifted.code).toBe(0);
+  const again = await world.connect("scientist", "chat");
+  expect(again.url).toBeTruthy();
+}, 30_000);
