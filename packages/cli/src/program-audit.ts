@@ -36,6 +36,7 @@ export function addAudit(program: Command, choose: Choose): void {
   addSearch(audit, choose);
   addReplay(audit, choose);
   addExport(audit, choose);
+  addReport(audit, choose);
   addVerify(audit, choose);
   addReceipt(audit, choose);
   addAuditPin(audit, choose);
@@ -62,6 +63,23 @@ function addSearch(audit: Command, choose: Choose): void {
   );
   search.action((options) =>
     choose(async (context) => (await import("./commands/audit-search.ts")).auditSearch(context, options)),
+  );
+}
+
+function addReport(audit: Command, choose: Choose): void {
+  const report = audit.command("report").description("what the log tells about access").helpCommand(false);
+  example(report, "hoopish audit report access --since 90d");
+  const access = report
+    .command("access")
+    .description("who could use what, who did, approvals and their reasons, locks; dormant grants and service accounts")
+    .requiredOption("--since <time>", "from: an age such as 24h or 7d, or RFC 3339")
+    .option("--until <time>", "up to")
+    .addOption(
+      new Option("--format <format>", "how; with --json a document").choices(["table", "csv"]).default("table"),
+    );
+  example(access, "hoopish audit report access --since 90d --format csv > access.csv");
+  access.action((options) =>
+    choose(async (context) => (await import("./commands/audit-report.ts")).accessReport(context, options)),
   );
 }
 

@@ -35,6 +35,8 @@ it("has the commands of this version, and no others", () => {
     "hoopish audit search",
     "hoopish audit replay",
     "hoopish audit export",
+    "hoopish audit report",
+    "hoopish audit report access",
     "hoopish audit verify",
     "hoopish audit receipt",
     "hoopish audit pin",

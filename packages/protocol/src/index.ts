@@ -1,3 +1,4 @@
+export * from "./access-report.ts";
 export * from "./agent-auth.ts";
 export * from "./canonical.ts";
 export * from "./canonical-bytes.ts";

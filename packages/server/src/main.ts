@@ -1,6 +1,7 @@
 import { readFileSync, statSync, watch, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { createInterface } from "node:readline";
 import {
   ed25519Signer,
   formatLogKey,
@@ -8,6 +9,7 @@ import {
   newLogKey,
   parseLogKey,
   parseVkey,
+  type StoredRecord,
   toHoopishError,
 } from "@hoopish/protocol";
 import { Command, CommanderError } from "commander";
@@ -31,6 +33,7 @@ import { actorOf } from "./identity/actor.ts";
 import { createIdentity } from "./identity/identity.ts";
 import { compilePolicy } from "./policy/policy.ts";
 import { runPolicyTests } from "./policy/run-tests.ts";
+import { Simulator } from "./policy/simulate.ts";
 import { type HoopishServer, startServer } from "./server.ts";
 
 const VERSION = (JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string })
@@ -64,6 +67,24 @@ export async function main(argv: readonly string[]): Promise<void> {
     .requiredOption("--config <file>", "the configuration with rules and tests")
     .option("--json", "print one JSON document")
     .action((options: { config: string; json?: boolean }) => policyTest(options.config, options.json === true));
+  program
+    .command("policy-simulate")
+    .description("what these rules would have said of recorded calls: an export in jsonl on standard input")
+    .requiredOption("--config <file>", "the configuration whose rules are tried")
+    .option(
+      "--groups <user=group,group...>",
+      "who is in which groups: the log holds only a hash",
+      (one, all: string[]) => [...all, one],
+      [],
+    )
+    .option("--json", "print one JSON document")
+    .addHelpText(
+      "after",
+      "\nExample:\n  hoopish audit export --since 7d --format jsonl | hoopish-server policy-simulate --config stricter.yaml",
+    )
+    .action((options: { config: string; groups: string[]; json?: boolean }) =>
+      policySimulate(options.config, options.groups, options.json === true),
+    );
   program
     .command("init")
     .description("print a commented configuration to start from, and make the log's and the vault's key in this folder")
@@ -128,6 +149,55 @@ function policyTest(file: string, json: boolean): void {
     process.stdout.write(`${results.length - failed} passed, ${failed} failed\n`);
   }
   process.exitCode = failed === 0 ? 0 : 1;
+}
+
+async function policySimulate(file: string, named: readonly string[], json: boolean): Promise<void> {
+  const config = loadConfig(file, world);
+  const groupsOf = new Map(
+    named.map((one): [string, string[]] => {
+      const at = one.indexOf("=");
+      if (at < 1)
+        throw new HoopishError("usage", "--groups takes user=group,group", { hint: "--groups a@b.example=staff" });
+      return [
+        one.slice(0, at),
+        one
+          .slice(at + 1)
+          .split(",")
+          .filter(Boolean),
+      ];
+    }),
+  );
+  const simulator = new Simulator(compilePolicy(config), config.connections, groupsOf);
+  for await (const line of createInterface({ input: process.stdin })) {
+    const record = exportedRecord(line);
+    if (record !== undefined) simulator.add(record);
+  }
+  const result = simulator.result();
+  if (json) {
+    process.stdout.write(`${JSON.stringify(result)}\n`);
+    return;
+  }
+  // What callers chose (paths stay out, users and models do not) must not drive the terminal.
+  const safe = (text: string): string => text.replace(/[^\x20-\x7e]/g, "?");
+  for (const { time, call, user, connection, kind, rows, was, would } of result.changed) {
+    const what = `${kind}${rows === undefined ? "" : ` ${rows} rows`}`;
+    process.stdout.write(`${time} ${call} ${safe(`${user} ${connection} ${what}`)}: was ${was}, would be ${would}\n`);
+  }
+  process.stdout.write(`${result.calls} calls: ${result.same} the same, ${result.changed.length} other\n`);
+  if (result.guessed.length > 0) {
+    process.stderr.write(`groups taken from the rules that let them in: ${result.guessed.map(safe).join(", ")}\n`);
+  }
+  if (result.blind) process.stderr.write("a rule looks at bodies or headers, which records do not hold\n");
+}
+
+/** One line of `audit export --format jsonl`; undefined for a payload. @throws HoopishError usage for anything else */
+function exportedRecord(line: string): StoredRecord | undefined {
+  try {
+    const { record } = JSON.parse(line) as { record?: StoredRecord };
+    return record;
+  } catch (cause) {
+    throw new HoopishError("usage", "standard input is no export in jsonl", { cause });
+  }
 }
 
 /** The configuration goes to standard output, everything else to standard error. A key that is there is never touched. */

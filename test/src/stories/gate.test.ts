@@ -1,6 +1,7 @@
 import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { run } from "../world/program.ts";
 import { type Account, type Connected, World } from "../world/world.ts";
 
 /** The gate: a call that waits for a human, one that is blocked, and people and rules that are taken away while it runs. */
@@ -220,3 +221,54 @@ it("a lock ends a chat in the middle, within a second, and keeps him out until i
   const again = await world.connect("scientist", "chat");
   expect(again.url).toBeTruthy();
 }, 30_000);
+
+it("the access report tells who could, who did, who agreed and who was locked out", async () => {
+  const { stdout } = await world.cli("audit", ["audit", "report", "access", "--since", "1h", "--json"]);
+  const { rows } = JSON.parse(stdout) as { rows: Record<string, unknown>[] };
+  const find = (what: string, more: object = {}): unknown =>
+    rows.find((row) => row.what === what && Object.entries(more).every(([name, value]) => row[name] === value));
+  expect(find("grant", { rule: "scientists" })).toMatchObject({ state: "used", count: 2 });
+  expect(find("use", { user: "scientist@bank.example", rule: "bulk-prediction" })).toMatchObject({ account: "human" });
+  expect(find("approval", { state: "used" })).toMatchObject({ reason: "Q3 validation", by: "risk1@bank.example" });
+  expect(find("approval", { state: "denied" })).toMatchObject({
+    detail: expect.stringContaining("risk1@bank.example said no: no ticket for this"),
+  });
+  expect(find("lock")).toMatchObject({
+    user: "scientist@bank.example",
+    reason: "laptop lost",
+    state: "lifted",
+    last: expect.any(String),
+  });
+  const csv = await world.cli("audit", ["audit", "report", "access", "--since", "1h", "--format", "csv"]);
+  expect(csv.stdout.split(/\r?\n/)[0]).toMatch(
+    /^what,user,issuer,account,connection,rule,count,first,last,state,by,reason,id,detail$/,
+  );
+  expect((await world.cli("scientist", ["audit", "report", "access", "--since", "1h"])).code).toBe(5);
+});
+
+it("a stricter file says beforehand which recorded calls it would have stopped, and its tests run", async () => {
+  const good = readFileSync(world.path("server.yaml"), "utf8");
+  const stricter = world.path("stricter.yaml");
+  const tests = `tests:
+  - { as: { user: a@bank.example, groups: [data-science] }, connection: credit, call: { kind: infer, rows: 1 }, expect: hold, rule: bulk-prediction }
+  - { as: { user: a@bank.example, groups: [staff] }, connection: credit, call: { kind: infer, rows: 1 }, expect: allow }
+`;
+  writeFileSync(stricter, `${good.replace("call.rows > 100", "call.rows > 0")}${tests}`);
+  const { stdout: lines } = await world.cli("audit", ["audit", "export", "--since", "1h", "--format", "jsonl"]);
+  const simulate = run("hoopish-server", ["policy-simulate", "--config", stricter, "--json"], { stdin: lines });
+  expect((await simulate.ended).code).toBe(0);
+  const { changed, calls, same } = JSON.parse(simulate.stdout) as {
+    calls: number;
+    same: number;
+    changed: { rows?: number; was: string; would: string }[];
+  };
+  expect(changed.length).toBeGreaterThan(0);
+  expect(calls).toBe(same + changed.length);
+  for (const one of changed) {
+    expect(one).toMatchObject({ rows: 1, was: "allow (scientists)", would: "hold (bulk-prediction)" });
+  }
+  const tested = run("hoopish-server", ["policy-test", "--config", stricter]);
+  expect((await tested.ended).code).toBe(1);
+  expect(tested.stdout).toContain("tests[1]: expected allow, got block");
+  expect(tested.stdout).toContain("1 passed, 1 failed");
+});

@@ -16,10 +16,8 @@ export async function runInbox(context: Context): Promise<void> {
   const following = follow(context, store, stopped);
   try {
     for (;;) {
-      const { state, wish } = pressed(store.snapshot(), await world.stdin.key(signal));
-      store.set(state);
-      if (wish?.wish === "quit") break;
-      if (wish !== undefined) await fulfil(wish, context, store);
+      const quits = await type(await world.stdin.key(signal), context, store);
+      if (quits) break;
     }
   } catch (error) {
     if (!stopped.signal.aborted) throw error;
@@ -30,6 +28,17 @@ export async function runInbox(context: Context): Promise<void> {
   await Promise.race([following, Promise.resolve()]);
 }
 
+/** What was typed at once: an escape sequence is one key, anything else one for each character. @returns whether to end */
+async function type(typed: string, context: Context, store: Store): Promise<boolean> {
+  for (const key of typed.startsWith("\u001b") ? [typed] : typed) {
+    const { state, wish } = pressed(store.snapshot(), key);
+    store.set(state);
+    if (wish?.wish === "quit") return true;
+    if (wish !== undefined) await fulfil(wish, context, store);
+  }
+  return false;
+}
+
 async function follow(context: Context, store: Store, stopped: AbortController): Promise<void> {
   try {
     for await (const event of followApprovals(context)) {
@@ -37,7 +46,10 @@ async function follow(context: Context, store: Store, stopped: AbortController):
       store.set(told(store.snapshot(), safeDeep(event)));
     }
   } catch (error) {
-    store.set({ ...store.snapshot(), remark: error instanceof HoopishError ? error.message : "the server is gone" });
+    store.set({
+      ...store.snapshot(),
+      remark: error instanceof HoopishError ? safeDeep(error.message) : "the server is gone",
+    });
   }
 }
 
@@ -51,8 +63,13 @@ async function fulfil(wish: Exclude<Wish, { wish: "quit" }>, context: Context, s
     }
     const reason = wish.reason === "" ? {} : { reason: wish.reason };
     const decided = await api.post(`${path}/decisions`, { decision: wish.decision, ...reason }, approvalViewSchema);
-    store.set({ ...told(store.snapshot(), { event: "granted", approval: safeDeep(decided) }) });
-    store.set({ ...store.snapshot(), remark: `${wish.decision === "approve" ? "approved" : "denied"}: ${wish.id}` });
+    // The view goes on with the next one by itself: this one was settled by who looks at it.
+    const { requests, ...state } = store.snapshot();
+    const left = decided.state === "pending" ? requests : requests.filter(({ id }) => id !== wish.id);
+    const word =
+      wish.decision === "deny" ? "denied" : decided.state === "pending" ? "noted, others must approve too" : "approved";
+    const selected = left.some(({ id }) => id === state.selected) ? state.selected : left[0]?.id;
+    store.set({ ...state, requests: left, selected, mode: { mode: "list" }, remark: `${word}: ${wish.id}` });
   } catch (error) {
     if (!(error instanceof HoopishError)) throw error;
     store.set({ ...store.snapshot(), remark: safeDeep(error.message) });

@@ -63,14 +63,19 @@ describe("an approver's inbox", () => {
   });
 
   it("never decides about another request than the one that was shown when it goes away meanwhile", () => {
-    const { state } = type(inbox(first, second), "a", "y");
+    const { state } = type(inbox(first, second), "a", "s", "t");
     const settled = told(state, { event: "granted", approval: { ...first, state: "approved" } });
-    expect(settled).toMatchObject({
-      mode: { mode: "list" },
-      selected: second.id,
-      remark: expect.stringContaining("approved"),
-    });
-    expect(type(settled, "\r").wishes).toEqual([{ wish: "details", id: second.id }]);
+    expect(settled).toMatchObject({ mode: { mode: "gone" }, remark: expect.stringContaining("approved") });
+    expect(type(settled, ..."andard", "\r", "a", "\r").wishes).toEqual([]);
+    expect(type(settled, "\u001b", "\r").wishes).toEqual([{ wish: "details", id: second.id }]);
+    const listed = told(inbox(first, second), { event: "denied", approval: { ...first, state: "denied" } });
+    expect(type(listed, "a", "x", "\r").wishes).toEqual([]);
+  });
+
+  it("forgets what was settled while the line was down", () => {
+    const before = told(inbox(first, second), { event: "ready" });
+    const snapshot = told(before, { event: "snapshot", approval: second });
+    expect(told(snapshot, { event: "ready" }).requests.map(({ id }) => id)).toEqual([second.id]);
   });
 
   it("quits with q, and not while a reason is typed", () => {

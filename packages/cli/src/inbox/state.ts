@@ -4,16 +4,32 @@ import type { ApprovalEvent, ApprovalId, ApprovalView } from "@hoopish/protocol"
 export type Mode =
   | { readonly mode: "list" }
   | { readonly mode: "details" }
-  | { readonly mode: "reason"; readonly decision: "approve" | "deny"; readonly text: string };
+  | {
+      readonly mode: "reason";
+      /** Kept from the first key on: what is decided is what was shown, whatever comes and goes meanwhile. */
+      readonly id: ApprovalId;
+      readonly decision: "approve" | "deny";
+      readonly text: string;
+    }
+  /** What he looked at was settled by others: nothing that he types is taken for another request. Esc goes on. */
+  | { readonly mode: "gone" };
 
 export interface InboxState {
   readonly requests: readonly ApprovalView[];
   readonly selected: ApprovalId | undefined;
   readonly mode: Mode;
   readonly remark: string | undefined;
+  /** What the server has shown since it was dialled: at `ready` the rest is gone. */
+  readonly shown: readonly ApprovalId[];
 }
 
-export const EMPTY: InboxState = { requests: [], selected: undefined, mode: { mode: "list" }, remark: undefined };
+export const EMPTY: InboxState = {
+  requests: [],
+  selected: undefined,
+  mode: { mode: "list" },
+  remark: undefined,
+  shown: [],
+};
 
 /** What a key asks for beyond a change of the state. */
 export type Wish =
@@ -28,32 +44,35 @@ export type Wish =
 
 /** The server tells: what may be decided stays, what is settled goes. */
 export function told(state: InboxState, { approval, event }: ApprovalEvent): InboxState {
+  if (event === "ready") {
+    const requests = state.requests.filter(({ id }) => state.shown.includes(id));
+    return settle({ ...state, requests, shown: [] });
+  }
   if (approval === undefined) return state;
   const others = state.requests.filter(({ id }) => id !== approval.id);
   const known = state.requests.find(({ id }) => id === approval.id);
-  const preview = known?.preview === undefined ? {} : { preview: known.preview };
+  const shown = event === "snapshot" ? [...state.shown, approval.id] : state.shown;
   if (approval.state === "pending") {
+    const preview = known?.preview === undefined ? {} : { preview: known.preview };
     const requests = [...others, { ...approval, ...preview }].sort((a, b) => (a.requestedAt < b.requestedAt ? -1 : 1));
-    return settle({ ...state, requests });
+    return settle({ ...state, requests, shown });
   }
-  const gone = state.selected === approval.id && state.mode.mode !== "list";
-  return settle({
-    ...state,
-    requests: others,
-    mode: gone ? { mode: "list" } : state.mode,
-    remark: known === undefined ? state.remark : `${approval.id} is ${approval.state} (${event})`,
-  });
+  const remark = known === undefined ? state.remark : `${approval.id} is ${approval.state} (${event})`;
+  return settle({ ...state, requests: others, remark });
 }
 
-/** A selection that is not there any more moves to the first. */
+/** A selection that is not there any more moves to the first; and whoever was looking at it must notice before he goes on. */
 function settle(state: InboxState): InboxState {
   if (state.requests.some(({ id }) => id === state.selected)) return state;
-  return { ...state, selected: state.requests[0]?.id };
+  const selected = state.requests[0]?.id;
+  if (state.selected === undefined) return { ...state, selected };
+  return { ...state, selected, mode: { mode: "gone" }, remark: state.remark ?? `${state.selected} is settled` };
 }
 
 /** One key. Two steps lead to a decision: the letter, then Enter after the reason. */
 export function pressed(state: InboxState, key: string): { readonly state: InboxState; readonly wish?: Wish } {
   if (state.mode.mode === "reason") return typed(state, state.mode, key);
+  if (state.mode.mode === "gone" && key !== "\u001b" && key !== "q") return { state };
   const { selected } = state;
   switch (key) {
     case "q":
@@ -61,7 +80,7 @@ export function pressed(state: InboxState, key: string): { readonly state: Inbox
     case "\u0004":
       return { state, wish: { wish: "quit" } };
     case "\u001b":
-      return { state: { ...state, mode: { mode: "list" } } };
+      return { state: { ...state, mode: { mode: "list" }, remark: undefined } };
     case "j":
     case "\u001b[B":
       return { state: moved(state, +1) };
@@ -78,7 +97,7 @@ export function pressed(state: InboxState, key: string): { readonly state: Inbox
       if (request === undefined) return { state };
       if (!request.may.decide) return { state: { ...state, remark: "this is not yours to decide" } };
       const decision = key === "a" ? "approve" : "deny";
-      return { state: { ...state, mode: { mode: "reason", decision, text: "" }, remark: undefined } };
+      return { state: { ...state, mode: { mode: "reason", id: request.id, decision, text: "" }, remark: undefined } };
     }
     default:
       return { state };
@@ -90,7 +109,6 @@ function typed(
   mode: Extract<Mode, { mode: "reason" }>,
   key: string,
 ): { readonly state: InboxState; readonly wish?: Wish } {
-  const { selected } = state;
   const write = (text: string): InboxState => ({ ...state, mode: { ...mode, text } });
   if (key === "\u0003" || key === "\u001b") return { state: { ...state, mode: { mode: "list" } } };
   if (key === "\u007f" || key === "\b") return { state: write([...mode.text].slice(0, -1).join("")) };
@@ -98,8 +116,7 @@ function typed(
     return { state: /^[^\p{Cc}]+$/u.test(key) ? write((mode.text + key).slice(0, 500)) : state };
   const reason = mode.text.trim();
   if (mode.decision === "deny" && reason === "") return { state: { ...state, remark: "a denial needs a reason" } };
-  if (selected === undefined) return { state: { ...state, mode: { mode: "list" } } };
-  const wish: Wish = { wish: "decide", id: selected, decision: mode.decision, reason };
+  const wish: Wish = { wish: "decide", id: mode.id, decision: mode.decision, reason };
   return { state: { ...state, mode: { mode: "list" }, remark: undefined }, wish };
 }
 

@@ -44,7 +44,7 @@ interface Props {
 export function InboxView({ store, colour, now }: Props): ReactElement {
   const state = useSyncExternalStore(store.subscribe, store.snapshot);
   const selected = state.requests.find(({ id }) => id === state.selected);
-  const showsList = state.mode.mode === "list" || selected === undefined;
+  const showsList = state.mode.mode === "list" || state.mode.mode === "gone" || selected === undefined;
   return (
     <Box flexDirection="column">
       {showsList ? <List state={state} now={now} /> : <Details request={selected} />}
@@ -82,5 +82,6 @@ function Details({ request }: { readonly request: ApprovalView }): ReactElement 
 
 function helpOf({ mode }: InboxState): string {
   if (mode.mode === "reason") return "Enter decides · Esc goes back";
+  if (mode.mode === "gone") return "Esc goes on with the others · q quit";
   return "↑ ↓ move · Enter details · a approve · d deny · q quit";
 }

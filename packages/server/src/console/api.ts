@@ -12,6 +12,7 @@ import { lockRoutes } from "./locks.ts";
 import { logRoutes } from "./log.ts";
 import { recordRoutes } from "./records.ts";
 import { replayRoutes } from "./replay.ts";
+import { reportRoutes } from "./report.ts";
 import { retentionRoutes } from "./retention.ts";
 import { sessionRoutes } from "./sessions.ts";
 
@@ -43,13 +44,14 @@ export function createConsole(ports: ConsolePorts): Hono<ConsoleEnv> {
 
   // From here on nobody passes without a token.
   app.use("/api/v1/*", async (context, next) => {
-    let principal: Principal;
+    let principal: Principal | undefined;
     try {
       principal = await ports.identity.verify(bearerToken(context.req.header("authorization")));
       refuseLocked(principal.user, ports.locks);
       ports.seen.add(principal);
     } catch (refused) {
-      await ports.refusals.record(refused, clientName(context.req.header("user-agent")));
+      const actor = principal === undefined ? undefined : ports.actorOf(principal);
+      await ports.refusals.record(refused, clientName(context.req.header("user-agent")), actor);
       throw refused;
     }
     context.set("caller", callerOf(principal, ports));
@@ -81,6 +83,7 @@ export function createConsole(ports: ConsolePorts): Hono<ConsoleEnv> {
   app.route("/api/v1", logRoutes(ports));
   app.route("/api/v1", replayRoutes(ports));
   app.route("/api/v1", retentionRoutes(ports));
+  app.route("/api/v1", reportRoutes(ports));
   app.route("/api/v1", agentRoutes(ports));
 
   app.notFound((context) => context.json(new HoopishError("not_found", "there is nothing at this path").toBody(), 404));

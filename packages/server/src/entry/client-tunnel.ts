@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http";
 import {
   authRenewSchema,
   HoopishError,
+  type RecordActor,
   type SessionEvent,
   type SessionId,
   sessionOpenSchema,
@@ -44,19 +45,21 @@ export interface ClientTunnelPorts {
 /** A person's or a job's tunnel: who it is is settled once, before the upgrade, and again at each renewal. */
 export async function authorizeClient(request: IncomingMessage, ports: ClientTunnelPorts): Promise<UpgradeDecision> {
   const client = clientName(request.headers["user-agent"]);
+  let known: RecordActor | undefined;
   try {
     if (ports.draining()) throw new HoopishError("server_draining", "the server is about to stop; try again");
     const principal = await ports.identity.verify(bearerToken(request.headers.authorization));
+    known = ports.actorOf(principal);
     refuseLocked(principal.user, ports.locks);
     ports.seen.add(principal);
     const expires = new Date(principal.expiresAtMs).toISOString();
-    await ports.log.append([{ type: "auth.login", actor: ports.actorOf(principal), expires, client }]);
+    await ports.log.append([{ type: "auth.login", actor: known, expires, client }]);
     const tunnel = new ClientTunnel(principal, ports);
     return { accept: { onStream: (stream) => tunnel.onStream(stream), onClose: () => tunnel.onClose() } };
   } catch (thrown) {
     const error = toHoopishError(thrown);
     if (error.code === "internal") ports.report(thrown);
-    await ports.refusals.record(error, client);
+    await ports.refusals.record(error, client, known);
     return rejection(error);
   }
 }

@@ -1,4 +1,4 @@
-import { type ErrorCode, toHoopishError } from "@hoopish/protocol";
+import { type ErrorCode, type RecordActor, toHoopishError } from "@hoopish/protocol";
 import type { EvidenceLog } from "../evidence/port.ts";
 
 /** Refusals recorded one by one, a second; what is above that is counted. */
@@ -21,8 +21,8 @@ export class Refusals {
     this.#now = now;
   }
 
-  /** Durable when it resolves, or counted for the record that follows. Never rejects: the refusal stands anyway. */
-  async record(error: unknown, client: string): Promise<void> {
+  /** `actor`: who it was, where that is known. Durable when it resolves, or counted for the record that follows. Never rejects: the refusal stands anyway. */
+  async record(error: unknown, client: string, actor?: RecordActor): Promise<void> {
     const second = Math.floor(this.#now() / 1000);
     if (second !== this.#second) {
       this.#second = second;
@@ -35,7 +35,7 @@ export class Refusals {
       return;
     }
     this.#recorded += 1;
-    await this.#append(message, code, { client });
+    await this.#append(message, code, { client, ...(actor === undefined ? {} : { actor }) });
   }
 
   #recordCount(): void {
@@ -45,7 +45,11 @@ export class Refusals {
     void this.#append("more sign-ins were refused than are recorded one by one", "unauthenticated", { count });
   }
 
-  async #append(reason: string, code: ErrorCode, more: { client?: string; count?: number }): Promise<void> {
+  async #append(
+    reason: string,
+    code: ErrorCode,
+    more: { client?: string; count?: number; actor?: RecordActor },
+  ): Promise<void> {
     await this.#log.append([{ type: "auth.refused", reason, code, ...more }]).catch(() => undefined);
   }
 }
