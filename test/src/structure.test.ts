@@ -52,6 +52,11 @@ const TABLE: readonly Row[] = [
   { room: `${S}/evidence`, may: ["packages/protocol/src"], why: "the log knows records, not why they are made" },
   { room: `${S}/locks`, may: ["packages/protocol/src", `${S}/evidence`], why: "who is shut out, as the log tells it" },
   {
+    room: `${S}/notifications`,
+    may: ["packages/protocol/src", `${S}/evidence`],
+    why: "what endpoints outside are told, from the log alone; decides nothing",
+  },
+  {
     room: `${S}/approvals`,
     may: ["packages/protocol/src", `${S}/config`, `${S}/evidence`, `${S}/identity`, `${S}/operations`],
     why: "what people were asked and said, as the log tells it; knows no call and no rule",
@@ -120,12 +125,12 @@ const TABLE: readonly Row[] = [
   },
   {
     room: `${S}/adapters/anchors`,
-    may: ["packages/protocol/src", `${S}/config/config.ts`, `${S}/evidence`],
+    may: ["packages/protocol/src", `${S}/adapters/bounded-fetch.ts`, `${S}/config/config.ts`, `${S}/evidence`],
     why: "places outside the store, as the configuration names them; nothing but main and tests may know that they exist",
   },
   {
     room: `${S}/adapters`,
-    may: ["packages/protocol/src", `${S}/agents/port.ts`, `${S}/evidence`],
+    may: ["packages/protocol/src", `${S}/agents/port.ts`, `${S}/evidence`, `${S}/notifications/port.ts`],
     why: "implements ports; nothing but main and tests may know that it exists",
   },
   {

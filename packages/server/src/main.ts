@@ -17,6 +17,8 @@ import { type Logger, pino } from "pino";
 import { createAnchors } from "./adapters/anchors/create-anchors.ts";
 import { ReceiptFile } from "./adapters/anchors/receipt-file.ts";
 import { fileSpools } from "./adapters/files/spool.ts";
+import { cursorFile } from "./adapters/notifications/cursor-file.ts";
+import { httpSend } from "./adapters/notifications/http-send.ts";
 import type { StoreKeys } from "./adapters/sqlite/database.ts";
 import { openSqliteStore, type SqliteStore } from "./adapters/sqlite/store.ts";
 import { verifyStore } from "./adapters/sqlite/verify/verify-store.ts";
@@ -25,12 +27,14 @@ import { initConfig } from "./config/init.ts";
 import { newVaultKeyFile, parseVaultKey } from "./config/key-files.ts";
 import { checkConfig, loadConfig } from "./config/load.ts";
 import { configurationError, formatMistake } from "./config/mistake.ts";
+import { webhookKey } from "./config/webhook-key.ts";
 import type { Anchor } from "./evidence/anchors/anchor.ts";
 import { Anchors } from "./evidence/anchors/anchors.ts";
 import { refuseIfBehind } from "./evidence/anchors/start-check.ts";
 import type { SignedCheckpoint } from "./evidence/port.ts";
 import { actorOf } from "./identity/actor.ts";
 import { createIdentity } from "./identity/identity.ts";
+import { Outbox } from "./notifications/outbox.ts";
 import { compilePolicy } from "./policy/policy.ts";
 import { runPolicyTests } from "./policy/run-tests.ts";
 import { Simulator } from "./policy/simulate.ts";
@@ -280,7 +284,11 @@ async function start(file: string, json: boolean): Promise<void> {
     logger.error("files of the store's intake were missing: records that were durable there alone are lost");
   if (calls + sessions + records > 0)
     logger.warn({ calls, sessions, records }, "ended in the log what a crash had left open");
+  const outboxes = openOutboxes(config, store, logger);
   const server = await startServer(config, {
+    approvalsChanged: () => {
+      for (const outbox of outboxes) outbox.wake();
+    },
     identity: createIdentity(config.identity.issuers, { clockToleranceSeconds: config.identity.clockToleranceSeconds }),
     actorOf,
     log: store.log,
@@ -295,6 +303,7 @@ async function start(file: string, json: boolean): Promise<void> {
     report,
     version: VERSION,
   }).catch(async (error: unknown) => {
+    await closeAll(outboxes);
     await store.close();
     await published.close();
     throw error;
@@ -302,7 +311,35 @@ async function start(file: string, json: boolean): Promise<void> {
   if (json) process.stdout.write(`${JSON.stringify({ event: "listening", url: server.url })}\n`);
   logger.info({ url: server.url }, "listening");
   reloadOnChange(file, config, server, logger);
-  stopOnSignal(server, { close: () => store.close().finally(() => published.close()) }, logger);
+  stopOnSignal(
+    server,
+    {
+      close: () =>
+        closeAll(outboxes)
+          .then(() => store.close())
+          .finally(() => published.close()),
+    },
+    logger,
+  );
+}
+
+/** One for each endpoint; its place in the log stands in a file beside the store. */
+function openOutboxes({ notify, store: { path } }: Config, store: SqliteStore, logger: Logger): Outbox[] {
+  const { size } = store.tree.newest();
+  return notify.map(
+    ({ name, url, format, secret, events }) =>
+      new Outbox({
+        ...{ name, format, events, logSize: size, now: Date.now, reader: store.reader, send: httpSend(new URL(url)) },
+        key: secret === undefined ? undefined : webhookKey(secret),
+        cursor: cursorFile(join(dirname(path), "notify", `${name}.json`)),
+        failed: (endpoint, error, consecutive) =>
+          logger.warn({ endpoint, consecutive, error: describe(error) }, "this endpoint did not take a notice"),
+      }),
+  );
+}
+
+async function closeAll(outboxes: readonly Outbox[]): Promise<void> {
+  await Promise.all(outboxes.map((outbox) => outbox.close()));
 }
 
 /** Every checkpoint that is signed goes to the anchors. */

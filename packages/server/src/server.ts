@@ -49,6 +49,8 @@ export interface ServerPorts {
   readonly receipts: BundlePorts["receipts"];
   readonly openSpool: OpenSpool;
   readonly agents: AgentStore;
+  /** Hears that the log has something new about approvals. */
+  readonly approvalsChanged: () => void;
   readonly now: () => number;
   /** Errors that nobody waits for. Never given a payload, a token or a match. */
   readonly report: (error: unknown) => void;
@@ -97,6 +99,7 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
     { log, now, report, breakGlassOf, isLocked },
     await loadApprovals(ports.reader, now()),
   );
+  approvals.subscribe(ports.approvalsChanged);
   // What the last server was asked under other rules is over.
   await approvals.policyChanged(policy.hash);
   const seen = new SeenPrincipals();

@@ -1,4 +1,7 @@
+import { randomBytes } from "node:crypto";
 import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { run } from "../world/program.ts";
@@ -13,16 +16,37 @@ const RULES = `
     when: call.rows > 100
     then: hold
     approval: { groups: [risk-officers], quorum: 1, wait: 8s, expires: 1m }
+  - name: long-answers
+    connections: [chat]
+    when: call.tokensRequested == 321
+    then: hold
+    approval: { groups: [risk-officers], wait: 1s, expires: 1m }
   - { name: no-repository-admin, connections: ["*"], when: 'call.kind == "admin"', then: block, message: "Model repository changes go through release." }`;
 
 let world: World;
 let credit: Connected;
+/** What the desk's webhook was told. */
+const told: { readonly type: string; readonly data: { readonly approval: string; readonly user: string } }[] = [];
+const desk = createServer(async (request, response) => {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  told.push(JSON.parse(Buffer.concat(chunks).toString()) as (typeof told)[number]);
+  response.writeHead(204).end();
+});
 beforeAll(async () => {
-  world = await World.start({ rules: RULES });
+  await new Promise<void>((resolve) => desk.listen(0, "127.0.0.1", resolve));
+  const { port } = desk.address() as AddressInfo;
+  const secret = `whsec_${randomBytes(24).toString("base64")}`;
+  const notify = `notify: [{ name: desk, url: "http://127.0.0.1:${port}/", secret: "${secret}" }]\n`;
+  world = await World.start({ rules: RULES, serverExtra: notify });
   for (const account of ["scientist", "risk1", "risk2", "audit"] as const) await world.signIn(account);
   credit = await world.connect("scientist", "credit", ["--reason", "Q3 validation", "--ticket", "CHG-1042"]);
 }, 60_000);
-afterAll(() => world?.close());
+afterAll(async () => {
+  await world?.close();
+  desk.closeAllConnections();
+  desk.close();
+});
 
 const names = [
   "annual_income",
@@ -92,6 +116,11 @@ describe("a bulk prediction", () => {
     expect(headers.get("hoopish-approval")).toBe(request.id);
     const types = await typesOf(headers.get("hoopish-call") ?? "");
     expect(types).toEqual(["call.decided", "approval.requested", "approval.granted", "approval.used", "call.answered"]);
+    await until(async () => told.some(({ data }) => data.approval === request.id));
+    expect(told.find(({ data }) => data.approval === request.id)).toMatchObject({
+      type: "approval.requested",
+      data: { user: "scientist@bank.example", ticket: "CHG-1042", operation: { rows: 5_000 } },
+    });
     // Used: the same bytes need another one, and so do those of whoever approved.
     const gone = new AbortController();
     const again = infer(bulk(5_000), credit.base, gone.signal).catch(() => undefined);
@@ -118,6 +147,29 @@ describe("a bulk prediction", () => {
     const refused = await answer;
     expect(refused.status).toBe(403);
     expect(await refused.text()).toContain("no ticket for this");
+  });
+
+  it("of the OpenAI SDK is one request, whatever the SDK does by itself", async () => {
+    await until(async () => (await waiting("risk1")).length === 0);
+    const chat = await world.connect("scientist", "chat");
+    const client = new OpenAI({ baseURL: `${chat.base}/v1`, apiKey: "unused", maxRetries: 3 });
+    const ask = () =>
+      client.chat.completions.create({
+        model: "chat",
+        max_tokens: 321,
+        messages: [{ role: "user", content: "write 5 words" }],
+      });
+    const refused = await ask().then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    expect(refused).toBeInstanceOf(OpenAI.PermissionDeniedError);
+    expect(refused).toMatchObject({ status: 403, code: "approval_pending" });
+    const requests = await waiting("risk1");
+    expect(requests).toHaveLength(1);
+    expect((await world.cli("risk1", ["approve", requests[0]?.id ?? ""])).code).toBe(0);
+    expect((await ask()).choices[0]?.message.content).toBeTruthy();
+    await chat.program.stop("SIGINT");
   });
 
   it("that nobody decides in time may come again, once approved, exactly once, also after a restart", async () => {

@@ -1,5 +1,6 @@
 import { type ApprovalId, HoopishError, type RecordActor, type SessionId, type StoredRecord } from "@hoopish/protocol";
 import type { EvidenceReader } from "../evidence/port.ts";
+import { recordsOfTypes } from "../evidence/records-of-types.ts";
 import { digestOf } from "./digest.ts";
 import { type ApprovalRequest, isOver } from "./request.ts";
 
@@ -11,40 +12,19 @@ const TYPES = [
   "approval.used",
   "approval.reviewed",
 ] as const;
-const PAGE = 1_000;
 /** Larger than any connection's request may be that is read whole. */
 const MAX_BODY_BYTES = 1_073_741_824;
 
 /** What the log tells of approvals, oldest first: the state in which the last server left them. */
 export async function loadApprovals(reader: EvidenceReader, nowMs: number): Promise<ApprovalRequest[]> {
   const requests = new Map<ApprovalId, ApprovalRequest>();
-  for (const record of await records(reader)) apply(record, requests);
+  for (const { record } of await recordsOfTypes(reader, TYPES)) apply(record, requests);
   for (const request of requests.values()) {
     // A denial is good for the same bytes until its time is over, too.
     const binds = !isOver(request) || (request.state.state === "denied" && request.expiresAtMs > nowMs);
     if (binds) request.digest = await digestFromVault(request, reader);
   }
   return [...requests.values()];
-}
-
-async function records(reader: EvidenceReader): Promise<StoredRecord[]> {
-  const filter = {
-    types: TYPES,
-    user: undefined,
-    connection: undefined,
-    session: undefined,
-    call: undefined,
-    sinceMs: undefined,
-    untilMs: undefined,
-  };
-  const found: StoredRecord[] = [];
-  let cursor: string | undefined;
-  do {
-    const page = await reader.search(filter, PAGE, cursor);
-    for (const { leaf } of page.items) found.push(JSON.parse(leaf) as StoredRecord);
-    cursor = page.next;
-  } while (cursor !== undefined);
-  return found.reverse();
 }
 
 /** One record's change. What does not fit (it cannot, in a log of ours) changes nothing. */

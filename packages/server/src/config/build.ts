@@ -41,6 +41,7 @@ export function buildConfig(file: ConfigFile, folder: string): Config {
     connections: file.connections.map(buildConnection),
     rules: file.rules.map(buildRule),
     tests: file.tests,
+    notify: file.notify,
     timeZone: file.timeZone,
     drainMs: file.drain,
     logLevel: file.logLevel,

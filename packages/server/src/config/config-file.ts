@@ -1,5 +1,5 @@
 import type { Api, Protocol, SignInFlow } from "@hoopish/protocol";
-import type { PolicyTestConfig } from "./config.ts";
+import type { NotifyConfig, PolicyTestConfig } from "./config.ts";
 
 /** The configuration file's contents after schema.ts: defaults filled in, durations in ms, sizes in bytes. */
 export interface ConfigFile {
@@ -25,6 +25,7 @@ export interface ConfigFile {
   readonly connections: readonly ConnectionFile[];
   readonly rules: readonly RuleFile[];
   readonly tests: readonly PolicyTestConfig[];
+  readonly notify: readonly NotifyConfig[];
   readonly timeZone: string;
   readonly drain: number;
   readonly logLevel: "debug" | "info" | "warn" | "error";

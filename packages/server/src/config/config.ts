@@ -37,6 +37,7 @@ export interface Config {
   readonly connections: readonly ConnectionConfig[];
   readonly rules: readonly RuleConfig[];
   readonly tests: readonly PolicyTestConfig[];
+  readonly notify: readonly NotifyConfig[];
   /** IANA name: whose hours and weekdays `time` means in rules. */
   readonly timeZone: string;
   readonly drainMs: number;
@@ -63,6 +64,17 @@ export type AnchorConfig =
       readonly everyMs: number;
       readonly required: boolean;
     };
+
+/** An endpoint that hears of approvals. */
+export interface NotifyConfig {
+  readonly name: string;
+  /** May be a secret itself, as an incoming webhook's is: never shown. */
+  readonly url: string;
+  readonly format: "webhook" | "slack" | "teams";
+  /** Of a webhook, always there: `whsec_` and base64. */
+  readonly secret?: string;
+  readonly events: readonly string[];
+}
 
 export interface IssuerConfig {
   readonly issuer: string;

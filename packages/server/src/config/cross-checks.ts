@@ -3,6 +3,7 @@ import { isLoopback, isPrivateTransport, parseHttpUrl, parseListen } from "./end
 import { checkIssuers, knownPrincipals } from "./issuer-checks.ts";
 import { type Finding, type Path, printable } from "./mistake.ts";
 import { nearMiss } from "./near-miss.ts";
+import { checkNotify } from "./notify-checks.ts";
 import { checkRetention } from "./retention-checks.ts";
 import { checkRule } from "./rule-checks.ts";
 import type { Tree } from "./tree.ts";
@@ -22,6 +23,8 @@ export function crossCheck(tree: Tree): Finding[] {
     ...checkRoles(view),
     ...checkDuplicates(view, "connections", "connection"),
     ...checkDuplicates(view, "rules", "rule"),
+    ...checkDuplicates(view, "notify", "endpoint"),
+    ...checkNotify(view),
     ...view
       .items(["rules"])
       .flatMap((rule) => [...checkConnectionsOf(view, rule), ...checkWhom(view, rule), ...checkRule(view, rule)]),

@@ -70,6 +70,7 @@ describe("the sample of the contract", () => {
         },
       ],
       tests: [],
+      notify: [],
       timeZone: "UTC",
       rules: [
         {

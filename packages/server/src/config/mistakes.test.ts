@@ -106,7 +106,7 @@ describe("one mistake", () => {
       "a key that is near to none",
       changed(/^roles:/m, "zebra: 1\nroles:"),
       [
-        '17:1: zebra: there is no key "zebra"; known here: listen, publicUrl, tls, trustProxy, store, evidence, retention, identity, roles, connections, rules, tests, timeZone, drain, logLevel',
+        '17:1: zebra: there is no key "zebra"; known here: listen, publicUrl, tls, trustProxy, store, evidence, retention, identity, roles, connections, rules, tests, notify, timeZone, drain, logLevel',
       ],
     ],
     [
@@ -293,7 +293,7 @@ describe("one mistake", () => {
       "__proto__",
       changed(/^roles:/m, "__proto__: { admin: [x] }\nroles:"),
       [
-        '17:1: __proto__: there is no key "__proto__"; known here: listen, publicUrl, tls, trustProxy, store, evidence, retention, identity, roles, connections, rules, tests, timeZone, drain, logLevel',
+        '17:1: __proto__: there is no key "__proto__"; known here: listen, publicUrl, tls, trustProxy, store, evidence, retention, identity, roles, connections, rules, tests, notify, timeZone, drain, logLevel',
       ],
     ],
     [
@@ -410,5 +410,27 @@ describe("the evidence's keys", () => {
       '5:60: evidence.keyFile: the file "no.key" cannot be read (ENOENT); `hoopish-server init` makes one',
       '5:82: evidence.vaultKeyFile: the file "server.crt" holds no 32 bytes in base64, as `hoopish-server init` makes them',
     ]);
+  });
+});
+
+describe("endpoints that hear of approvals", () => {
+  const SECRET = `whsec_${Buffer.alloc(24, 1).toString("base64")}`;
+  const at = "https://hooks.bank.example/x";
+  it.each([
+    ["a webhook without a secret", `url: "${at}"`, "needs a secret"],
+    ["a short secret", `url: "${at}", secret: whsec_MTIz`, "24 to 64 random bytes"],
+    ["a chat with a secret", `url: "${at}", format: slack, secret: ${SECRET}`, "belongs to format: webhook alone"],
+    ["an address in the clear", `url: "http://hooks.bank.example/x", secret: ${SECRET}`, "must be https"],
+    ["an unknown event", `url: "${at}", secret: ${SECRET}, events: [approval.seen]`, "write any of"],
+    ["no event", `url: "${at}", secret: ${SECRET}, events: []`, "leave `events` out"],
+  ])("%s", (_, parts, message) => {
+    const found = mistakes(`${SAMPLE}\nnotify: [{ name: desk, ${parts} }]\n`).join("\n");
+    expect(found).toContain(message);
+    expect(found).not.toContain(SECRET);
+  });
+
+  it("takes a good one", () => {
+    const text = `${SAMPLE}\nnotify: [{ name: desk, url: "${at}", secret: ${SECRET} }]\n`;
+    expect(mistakes(text)).toEqual([]);
   });
 });

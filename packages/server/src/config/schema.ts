@@ -6,6 +6,7 @@ import { parseHttpUrl, parseListen } from "./endpoints.ts";
 import { duration, flag, name, size, text, whole } from "./fields.ts";
 import { isTimeZone } from "./time-zone.ts";
 import { UNBUILT_PROTOCOLS, UNBUILT_STORE } from "./unbuilt.ts";
+import { webhookKey } from "./webhook-key.ts";
 
 /**
  * The configuration as it is written: shapes, ranges, defaults. What one part demands of another stands in
@@ -163,6 +164,35 @@ const policyTest = z.strictObject({
   rule: text("the name of a rule").exactOptional(),
 });
 
+/** What an endpoint may hear of. */
+const NOTICES = [
+  "approval.requested",
+  "approval.granted",
+  "approval.denied",
+  "approval.expired",
+  "approval.used",
+  "approval.reviewed",
+  "approval.broke_glass",
+] as const;
+const STANDARD_NOTICES: (typeof NOTICES)[number][] = ["approval.requested", "approval.broke_glass"];
+
+const secretError = "write whsec_ and base64 of 24 to 64 random bytes, as Standard Webhooks does";
+
+/** What the parts demand of each other: notify-checks.ts. */
+const notify = z.strictObject({
+  name: name("a name for the endpoint"),
+  url: httpUrl("https://hooks.bank.example/hoopish"),
+  format: z.enum(["webhook", "slack", "teams"], "write webhook, slack or teams").default("webhook"),
+  secret: z
+    .string({ error: secretError })
+    .refine((value) => webhookKey(value) !== undefined, secretError)
+    .exactOptional(),
+  events: z
+    .array(z.enum(NOTICES, `write any of: ${NOTICES.join(", ")}`))
+    .min(1, "name an event, or leave `events` out")
+    .default(STANDARD_NOTICES),
+});
+
 const every = duration("1s", "1d").prefault("1m");
 
 /** Exactly one of the three must be there: anchor-checks.ts. */
@@ -211,6 +241,7 @@ const fileSchema = z.strictObject({
   connections: z.array(connection),
   rules: z.array(rule),
   tests: z.array(policyTest).default([]),
+  notify: z.array(notify).default([]),
   timeZone: text("a time zone, such as Europe/Berlin")
     .refine(isTimeZone, "write a time zone of IANA's list, such as Europe/Berlin")
     .default("UTC"),

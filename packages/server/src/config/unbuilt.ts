@@ -9,7 +9,6 @@ const refuse = (what: string): string =>
 /** Paths with `*` for each index. */
 const UNBUILT_KEYS: ReadonlyMap<string, string> = new Map([
   ["masking", refuse("masking is")],
-  ["notify", refuse("notify (webhooks and chats that hear of approvals) is")],
   ["connections.*.record", refuse("record (what of an answer is kept) is")],
   ["rules.*.record", refuse("record (what of an answer is kept) is")],
 ]);

@@ -9,6 +9,7 @@ import {
   type StoredRecord,
 } from "@hoopish/protocol";
 import type { EvidenceLog, EvidenceReader } from "../evidence/port.ts";
+import { recordsOfTypes } from "../evidence/records-of-types.ts";
 import type { Locks } from "./port.ts";
 
 /** Lifted locks that are kept at hand; older ones stand in the log. */
@@ -31,7 +32,7 @@ export class LockBook implements Locks {
 
   static async load(log: EvidenceLog, reader: EvidenceReader, now: () => number): Promise<LockBook> {
     const book = new LockBook(log, now);
-    for (const record of await lockRecords(reader)) book.#apply(record);
+    for (const { record } of await recordsOfTypes(reader, ["lock.set", "lock.lifted"])) book.#apply(record);
     return book;
   }
 
@@ -85,16 +86,3 @@ export class LockBook implements Locks {
 }
 
 const keyOf = (kind: LockKind, name: string): string => `${kind}\n${name}`;
-
-async function lockRecords(reader: EvidenceReader): Promise<StoredRecord[]> {
-  const none = { user: undefined, connection: undefined, session: undefined, call: undefined };
-  const filter = { types: ["lock.set", "lock.lifted"] as const, ...none, sinceMs: undefined, untilMs: undefined };
-  const found: StoredRecord[] = [];
-  let cursor: string | undefined;
-  do {
-    const page = await reader.search(filter, 1_000, cursor);
-    for (const { leaf } of page.items) found.push(JSON.parse(leaf) as StoredRecord);
-    cursor = page.next;
-  } while (cursor !== undefined);
-  return found.reverse();
-}

@@ -8,7 +8,7 @@ import {
   type Timestamp,
   verifyTimestamp,
 } from "@hoopish/protocol";
-import { boundedFetch } from "./bounded-fetch.ts";
+import { boundedFetch } from "../bounded-fetch.ts";
 
 export interface TimestampClientOptions {
   /** May be plain http: what is sent is a hash, and what comes back is signed. */

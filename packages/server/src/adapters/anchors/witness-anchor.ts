@@ -12,7 +12,7 @@ import {
   treeSizeOf,
 } from "@hoopish/protocol";
 import type { Anchor, AnchorReceipt, SignedCheckpoint } from "../../evidence/anchors/anchor.ts";
-import { type BoundedAnswer, boundedFetch } from "./bounded-fetch.ts";
+import { type BoundedAnswer, boundedFetch } from "../bounded-fetch.ts";
 
 export interface WitnessAnchorOptions {
   /** Submission and monitoring prefix (C2SP tlog-witness); https, or this machine. */
