@@ -118,6 +118,8 @@ const TABLE: readonly Row[] = [
       `${S}/evidence`,
       `${S}/identity`,
       `${S}/locks`,
+      `${S}/notifications`,
+      `${S}/operations/read-body.ts`,
       `${S}/policy`,
       `${S}/sessions`,
     ],
@@ -130,7 +132,7 @@ const TABLE: readonly Row[] = [
   },
   {
     room: `${S}/adapters`,
-    may: ["packages/protocol/src", `${S}/agents/port.ts`, `${S}/evidence`, `${S}/notifications/port.ts`],
+    may: ["packages/protocol/src", `${S}/agents/port.ts`, `${S}/evidence`, `${S}/notifications`],
     why: "implements ports; nothing but main and tests may know that it exists",
   },
   {
@@ -139,7 +141,7 @@ const TABLE: readonly Row[] = [
       "packages/protocol/src",
       "packages/tunnel/src",
       ...["agents", "approvals", "config", "console", "entry", "evidence"].map((x) => `${S}/${x}`),
-      ...["identity", "locks", "policy", "protocols", "relay", "sessions"].map((x) => `${S}/${x}`),
+      ...["identity", "locks", "notifications", "policy", "protocols", "relay", "sessions"].map((x) => `${S}/${x}`),
     ],
     why: "puts the slices together over ports; knows no adapter",
   },

@@ -1,9 +1,12 @@
 import { spawn } from "node:child_process";
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
+import type { Readable, Writable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
 import { HoopishError } from "@hoopish/protocol";
 import { runChild } from "./child.ts";
+import type { Context } from "./context.ts";
 import type { Interrupts } from "./interrupts.ts";
 import type { Env, World } from "./world.ts";
 
@@ -14,18 +17,52 @@ import type { Env, World } from "./world.ts";
  */
 export async function runExternal(world: World, interrupts: Interrupts, words: readonly string[]): Promise<number> {
   const [word, ...args] = words;
-  const found = findExternal(word as "agent" | "server", world);
-  if (found === undefined) {
-    throw new HoopishError("not_found", `hoopish-${word} is not installed here`, {
-      hint: `npm install -g @hoopish/${word}, on the machine where it shall run`,
-    });
-  }
-  const [command, ...before] = found;
+  const [command, ...before] = find(word as Part, world);
   const child = spawn(command, [...before, ...args], { stdio: "inherit", env: world.env });
   return runChild(child, command, world, interrupts);
 }
 
-function findExternal(word: "agent" | "server", world: World): readonly [string, ...string[]] | undefined {
+/**
+ * Runs hoopish-server for one of our own commands: what it prints is what we print, with our `--json`.
+ * @param input what its standard input shall be
+ * @throws HoopishError not_found; what breaks off the input
+ */
+export async function runServerProgram(
+  { world, interrupts, globals, signal }: Context,
+  args: readonly string[],
+  input?: Readable,
+): Promise<number> {
+  const [command, ...before] = find("server", world);
+  const words = [...before, ...args, ...(globals.json ? ["--json"] : [])];
+  const child = spawn(command, words, {
+    stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+    env: world.env,
+  });
+  const out = pipeline(child.stdout as Readable, world.stdout, { end: false });
+  const err = pipeline(child.stderr as Readable, world.stderr, { end: false });
+  const fed = input === undefined ? undefined : pipeline(input, child.stdin as Writable, { signal });
+  const [code, ...flows] = await Promise.all([
+    runChild(child, command, world, interrupts),
+    ...[out, err, Promise.resolve(fed)].map((flow) => Promise.allSettled([flow]).then(([one]) => one)),
+  ]);
+  // A program that has ended with its own complaint reads no further: its words matter more than the broken pipe.
+  const broken = flows.find((flow) => flow?.status === "rejected") as PromiseRejectedResult | undefined;
+  if (code === 0 && broken !== undefined) throw broken.reason;
+  return code;
+}
+
+type Part = "agent" | "server";
+
+/** @throws HoopishError not_found */
+function find(word: Part, world: World): readonly [string, ...string[]] {
+  const found = findExternal(word, world);
+  if (found !== undefined) return found;
+  throw new HoopishError("not_found", `hoopish-${word} is not installed here`, {
+    hint: `npm install -g @hoopish/${word}, on the machine where it shall run`,
+  });
+}
+
+function findExternal(word: Part, world: World): readonly [string, ...string[]] | undefined {
   const beside = besideUs(word);
   if (beside !== undefined) return [world.execPath, beside];
   const program = onPath(`hoopish-${word}`, world.env, world.platform);

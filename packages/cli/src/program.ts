@@ -4,6 +4,7 @@ import { addAudit } from "./program-audit.ts";
 import { addGate } from "./program-gate.ts";
 import { addAgents, addSessions, addWitness } from "./program-groups.ts";
 import { type Choose, type Chosen, example, oneOf, portNumber } from "./program-parts.ts";
+import { addPolicy } from "./program-policy.ts";
 import { VERSION } from "./version.ts";
 
 /** Where commander's texts go: help on stdout, mistakes to whoever reports them. */
@@ -49,6 +50,7 @@ export function buildProgram(
   addConnect(program, childCommand, choose);
   addSessions(program, choose);
   addGate(program, choose);
+  addPolicy(program, choose);
   addAudit(program, choose);
   addAgents(program, choose);
   addWitness(program, choose);

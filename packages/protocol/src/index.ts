@@ -8,6 +8,7 @@ export * from "./errors.ts";
 export * from "./frames.ts";
 export * from "./gate-api.ts";
 export * from "./ids.ts";
+export * from "./policy-explanation.ts";
 export * from "./receipt.ts";
 export * from "./record.ts";
 export * from "./replay.ts";

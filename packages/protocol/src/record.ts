@@ -142,8 +142,17 @@ export interface RecordBodies {
     until?: string;
     /** The requester passed alone; a review is owed. */
     break_glass?: true;
+    /** Where it was said, unless with the approver's own token: `slack`. */
+    via?: "slack";
   };
-  "approval.denied": { approval: ApprovalId; connection: string; rule: string; by: string; reason: string };
+  "approval.denied": {
+    approval: ApprovalId;
+    connection: string;
+    rule: string;
+    by: string;
+    reason: string;
+    via?: "slack";
+  };
   /** It ended undecided, or decided and unused; `reason`: its time was over, its caller left, the rules changed … */
   "approval.expired": { approval: ApprovalId; connection: string; rule: string; reason: string };
   /** The call that it let through. */

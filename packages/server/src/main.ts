@@ -19,6 +19,7 @@ import { ReceiptFile } from "./adapters/anchors/receipt-file.ts";
 import { fileSpools } from "./adapters/files/spool.ts";
 import { cursorFile } from "./adapters/notifications/cursor-file.ts";
 import { httpSend } from "./adapters/notifications/http-send.ts";
+import { answerInSlack } from "./adapters/notifications/slack-answer.ts";
 import type { StoreKeys } from "./adapters/sqlite/database.ts";
 import { openSqliteStore, type SqliteStore } from "./adapters/sqlite/store.ts";
 import { verifyStore } from "./adapters/sqlite/verify/verify-store.ts";
@@ -289,6 +290,10 @@ async function start(file: string, json: boolean): Promise<void> {
     approvalsChanged: () => {
       for (const outbox of outboxes) outbox.wake();
     },
+    answerInChat: (endpoint, responseUrl, words) =>
+      answerInSlack(endpoint, responseUrl, words, (name, error) =>
+        logger.warn({ endpoint: name, error: describe(error) }, "this chat did not take an answer"),
+      ),
     identity: createIdentity(config.identity.issuers, { clockToleranceSeconds: config.identity.clockToleranceSeconds }),
     actorOf,
     log: store.log,
@@ -327,9 +332,10 @@ async function start(file: string, json: boolean): Promise<void> {
 function openOutboxes({ notify, store: { path } }: Config, store: SqliteStore, logger: Logger): Outbox[] {
   const { size } = store.tree.newest();
   return notify.map(
-    ({ name, url, format, secret, events }) =>
+    ({ name, url, format, secret, events, interactive }) =>
       new Outbox({
         ...{ name, format, events, logSize: size, now: Date.now, reader: store.reader, send: httpSend(new URL(url)) },
+        buttons: interactive !== undefined,
         key: secret === undefined ? undefined : webhookKey(secret),
         cursor: cursorFile(join(dirname(path), "notify", `${name}.json`)),
         failed: (endpoint, error, consecutive) =>

@@ -29,6 +29,7 @@ import type { OpenSpool } from "./evidence/spool.ts";
 import type { ActorOf, Identity } from "./identity/principal.ts";
 import { SeenPrincipals } from "./identity/seen-principals.ts";
 import { LockBook } from "./locks/locks.ts";
+import type { AnswerInChat } from "./notifications/port.ts";
 import { compilePolicy } from "./policy/policy.ts";
 import { RateCounters } from "./policy/rate-counters.ts";
 import { createHttpEntry } from "./protocols/http/http-entry.ts";
@@ -51,6 +52,7 @@ export interface ServerPorts {
   readonly agents: AgentStore;
   /** Hears that the log has something new about approvals. */
   readonly approvalsChanged: () => void;
+  readonly answerInChat: AnswerInChat;
   readonly now: () => number;
   /** Errors that nobody waits for. Never given a payload, a token or a match. */
   readonly report: (error: unknown) => void;
@@ -136,6 +138,7 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
     origin,
     evidenceOrigin: config.evidence.origin,
     connections: config.connections,
+    notify: config.notify,
     get roles() {
       return rules.roles;
     },

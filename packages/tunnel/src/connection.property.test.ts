@@ -153,7 +153,8 @@ class Model {
 
   /** Everything that is read and consumed comes to rest, with nothing left behind. */
   finish(): void {
-    for (let round = 0; round < 200; round++) {
+    // A window may have shrunk to 500 bytes, and queues hold some hundred kilobytes.
+    for (let round = 0; round < 5_000; round++) {
       this.wire.settle();
       this.#adopt();
       let moved = false;

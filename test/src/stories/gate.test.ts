@@ -1,10 +1,9 @@
-import { randomBytes } from "node:crypto";
+import { createHmac, randomBytes } from "node:crypto";
 import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { run } from "../world/program.ts";
 import { type Account, type Connected, World } from "../world/world.ts";
 
 /** The gate: a call that waits for a human, one that is blocked, and people and rules that are taken away while it runs. */
@@ -16,6 +15,11 @@ const RULES = `
     when: call.rows > 100
     then: hold
     approval: { groups: [risk-officers], quorum: 1, wait: 8s, expires: 1m }
+  - name: window
+    connections: [chat]
+    when: call.tokensRequested == 322
+    then: hold
+    approval: { groups: [risk-officers], wait: 8s, expires: 1m, scope: session, window: 1m, breakGlass: [data-science] }
   - name: long-answers
     connections: [chat]
     when: call.tokensRequested == 321
@@ -27,17 +31,25 @@ let world: World;
 let credit: Connected;
 /** What the desk's webhook was told. */
 const told: { readonly type: string; readonly data: { readonly approval: string; readonly user: string } }[] = [];
+/** What a chat was sent: messages with buttons, and answers to who pressed one. */
+const chat: { readonly path: string; readonly text: string }[] = [];
+const SIGNING_SECRET = randomBytes(16).toString("hex");
 const desk = createServer(async (request, response) => {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
-  told.push(JSON.parse(Buffer.concat(chunks).toString()) as (typeof told)[number]);
+  if (request.url !== "/") chat.push({ path: request.url ?? "", text: Buffer.concat(chunks).toString() });
+  else told.push(JSON.parse(Buffer.concat(chunks).toString()) as (typeof told)[number]);
   response.writeHead(204).end();
 });
 beforeAll(async () => {
   await new Promise<void>((resolve) => desk.listen(0, "127.0.0.1", resolve));
   const { port } = desk.address() as AddressInfo;
   const secret = `whsec_${randomBytes(24).toString("base64")}`;
-  const notify = `notify: [{ name: desk, url: "http://127.0.0.1:${port}/", secret: "${secret}" }]\n`;
+  const people = "{ U0SCIENTIST: scientist@bank.example, U0RISK: risk1@bank.example, U0GONE: nobody@bank.example }";
+  const notify = `notify:
+  - { name: desk, url: "http://127.0.0.1:${port}/", secret: "${secret}" }
+  - { name: slack, url: "http://127.0.0.1:${port}/hook", format: slack, interactive: { signingSecret: ${SIGNING_SECRET}, users: ${people} } }
+`;
   world = await World.start({ rules: RULES, serverExtra: notify });
   for (const account of ["scientist", "risk1", "risk2", "audit"] as const) await world.signIn(account);
   credit = await world.connect("scientist", "credit", ["--reason", "Q3 validation", "--ticket", "CHG-1042"]);
@@ -116,6 +128,19 @@ describe("a bulk prediction", () => {
     expect(headers.get("hoopish-approval")).toBe(request.id);
     const types = await typesOf(headers.get("hoopish-call") ?? "");
     expect(types).toEqual(["call.decided", "approval.requested", "approval.granted", "approval.used", "call.answered"]);
+    const explained = await world.cli("audit", ["policy", "explain", headers.get("hoopish-call") ?? "", "--json"]);
+    expect(JSON.parse(explained.stdout)).toMatchObject({
+      decided: { verdict: "hold", rule: "bulk-prediction" },
+      groups: { from: "token" },
+      body: true,
+      rules: [
+        { name: "scientists", matched: true },
+        { name: "bulk-prediction", matched: true, why: "call.rows > 100 is true" },
+        { name: "no-repository-admin", matched: false },
+      ],
+    });
+    const others = await world.cli("risk1", ["policy", "explain", headers.get("hoopish-call") ?? ""]);
+    expect(others.code).not.toBe(0);
     await until(async () => told.some(({ data }) => data.approval === request.id));
     expect(told.find(({ data }) => data.approval === request.id)).toMatchObject({
       type: "approval.requested",
@@ -172,6 +197,126 @@ describe("a bulk prediction", () => {
     await chat.program.stop("SIGINT");
   });
 
+  it("of an SDK that gives up and asks again is one request still", async () => {
+    await until(async () => (await waiting("risk1")).length === 0);
+    const chat = await world.connect("scientist", "chat");
+    const client = new OpenAI({ baseURL: `${chat.base}/v1`, apiKey: "unused", maxRetries: 2, timeout: 400 });
+    const ask = (one: OpenAI) =>
+      one.chat.completions.create({
+        model: "chat",
+        max_tokens: 321,
+        messages: [{ role: "user", content: "write 6 words" }],
+      });
+    await expect(ask(client)).rejects.toBeInstanceOf(OpenAI.APIConnectionTimeoutError);
+    const requests = await waiting("risk1");
+    expect(requests).toHaveLength(1);
+    expect((await world.cli("risk1", ["approve", requests[0]?.id ?? ""])).code).toBe(0);
+    expect((await ask(client.withOptions({ timeout: 30_000 }))).choices[0]?.message.content).toBeTruthy();
+    // Left for good: withdrawn.
+    const gone = new AbortController();
+    const left = infer(bulk(700), credit.base, gone.signal).catch(() => undefined);
+    await oneWaiting("risk1");
+    gone.abort();
+    await left;
+    await until(async () => (await waiting("risk1")).length === 0);
+    await chat.program.stop("SIGINT");
+  }, 30_000);
+
+  it("may be decided in a chat by who is known there, and by nobody else", async () => {
+    await until(async () => (await waiting("risk1")).length === 0);
+    const answer = infer(bulk(350));
+    const { id } = await oneWaiting("risk1");
+    await until(async () => chat.some(({ path, text }) => path === "/hook" && text.includes(id)));
+    const message = JSON.parse(chat.find(({ text }) => text.includes(id))?.text ?? "") as {
+      blocks: { type: string }[];
+    };
+    expect(message.blocks.map(({ type }) => type)).toEqual(["section", "input", "actions"]);
+    const seconds = Math.floor(Date.now() / 1_000);
+    const { port } = desk.address() as AddressInfo;
+    const press = async (user: string, action: string, reason?: string, at = seconds, secret = SIGNING_SECRET) => {
+      const payload = {
+        ...{ type: "block_actions", user: { id: user }, actions: [{ action_id: action, value: id }] },
+        state: { values: { hoopish_reason: { hoopish_reason: { value: reason ?? null } } } },
+        response_url: `http://127.0.0.1:${port}/answer-${user}`,
+      };
+      const body = new URLSearchParams({ payload: JSON.stringify(payload) }).toString();
+      const signature = `v0=${createHmac("sha256", secret).update(`v0:${at}:${body}`).digest("hex")}`;
+      const { status } = await fetch(`${world.serverUrl}/slack/slack/actions`, {
+        method: "POST",
+        headers: {
+          "content-type": "application/x-www-form-urlencoded",
+          "x-slack-request-timestamp": String(at),
+          "x-slack-signature": signature,
+        },
+        body,
+      });
+      return status;
+    };
+    const said = async (user: string, words: string): Promise<void> =>
+      until(async () => chat.some(({ path, text }) => path === `/answer-${user}` && text.includes(words)));
+    expect(await press("U0RISK", "hoopish_approve", "old", seconds - 301)).toBe(401);
+    expect(await press("U0RISK", "hoopish_approve", "forged", seconds, "x".repeat(32))).toBe(401);
+    expect(await press("U0STRANGER", "hoopish_approve")).toBe(200);
+    await said("U0STRANGER", "not known");
+    expect(await press("constructor", "hoopish_approve")).toBe(200);
+    await said("constructor", "not known");
+    expect(await press("U0GONE", "hoopish_approve")).toBe(200);
+    await said("U0GONE", "has not signed in lately");
+    expect(await press("U0SCIENTIST", "hoopish_approve")).toBe(200);
+    await said("U0SCIENTIST", "their own");
+    expect(await press("U0RISK", "hoopish_deny")).toBe(200);
+    await said("U0RISK", "needs a reason");
+    expect(await waiting("risk1")).toHaveLength(1);
+    expect(await press("U0RISK", "hoopish_approve", "seen in the chat")).toBe(200);
+    const passed = await answer;
+    expect(passed.status).toBe(200);
+    await said("U0RISK", "Approved by risk1@bank.example");
+    const shown = await world.cli("audit", ["audit", "show", passed.headers.get("hoopish-call") ?? "", "--json"]);
+    expect(shown.stdout).toContain('\\"via\\":\\"slack\\"');
+    expect(shown.stdout).toContain("seen in the chat");
+  });
+
+  it("opens a window for its session, or passes behind broken glass and owes a review", async () => {
+    const his = await world.connect("scientist", "chat");
+    const client = new OpenAI({ baseURL: `${his.base}/v1`, apiKey: "unused", maxRetries: 0 });
+    const ask = (words: number) =>
+      client.chat.completions.create({
+        model: "chat",
+        max_tokens: 322,
+        messages: [{ role: "user", content: `write ${words} words` }],
+      });
+    const first = ask(3);
+    const request = await oneWaiting("risk1");
+    expect((await world.cli("risk1", ["approve", request.id, "--reason", "this hour"])).code).toBe(0);
+    expect((await first).choices).toHaveLength(1);
+    // Other bytes, the same session: within the window nobody is asked again.
+    expect((await ask(4)).choices).toHaveLength(1);
+    await his.program.stop("SIGINT");
+    const other = await world.connect("scientist", "chat");
+    const outside = new OpenAI({
+      baseURL: `${other.base}/v1`,
+      apiKey: "unused",
+      maxRetries: 0,
+    }).chat.completions.create({
+      ...{ model: "chat", max_tokens: 322, messages: [{ role: "user", content: "write 4 words" }] },
+    });
+    const again = await oneWaiting("scientist");
+    expect(again.id).not.toBe(request.id);
+    const glass = ["approve", again.id, "--break-glass"];
+    expect((await world.cli("scientist", glass)).code).not.toBe(0);
+    expect((await world.cli("scientist", [...glass, "--reason", "INC-77, nobody answers"])).code).toBe(0);
+    expect((await outside).choices).toHaveLength(1);
+    await until(async () =>
+      told.some(({ type, data }) => type === "approval.broke_glass" && data.approval === again.id),
+    );
+    const owed = async () => (await world.cli("risk1", ["requests", "--reviews", "--json"])).stdout;
+    expect(await owed()).toContain(again.id);
+    expect((await world.cli("scientist", ["review", again.id, "--reason", "fine"])).code).toBe(5);
+    expect((await world.cli("risk1", ["review", again.id, "--reason", "INC-77 was real"])).code).toBe(0);
+    expect(await owed()).not.toContain(again.id);
+    await other.program.stop("SIGINT");
+  });
+
   it("that nobody decides in time may come again, once approved, exactly once, also after a restart", async () => {
     const pending = await infer(bulk(400));
     expect(pending.status).toBe(403);
@@ -195,7 +340,10 @@ describe("a bulk prediction", () => {
 
 async function until(holds: () => Promise<boolean>): Promise<void> {
   const endMs = Date.now() + 8_000;
-  while (!(await holds())) if (Date.now() > endMs) throw new Error("it did not come to pass");
+  while (!(await holds())) {
+    if (Date.now() > endMs) throw new Error("it did not come to pass");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
 }
 
 it("a repository unload is blocked with the rule's message, in OIP's shape", async () => {
@@ -306,10 +454,9 @@ it("a stricter file says beforehand which recorded calls it would have stopped, 
   - { as: { user: a@bank.example, groups: [staff] }, connection: credit, call: { kind: infer, rows: 1 }, expect: allow }
 `;
   writeFileSync(stricter, `${good.replace("call.rows > 100", "call.rows > 0")}${tests}`);
-  const { stdout: lines } = await world.cli("audit", ["audit", "export", "--since", "1h", "--format", "jsonl"]);
-  const simulate = run("hoopish-server", ["policy-simulate", "--config", stricter, "--json"], { stdin: lines });
-  expect((await simulate.ended).code).toBe(0);
-  const { changed, calls, same } = JSON.parse(simulate.stdout) as {
+  const simulated = await world.cli("audit", ["policy", "simulate", stricter, "--since", "1h", "--json"]);
+  expect(simulated).toMatchObject({ code: 0 });
+  const { changed, calls, same } = JSON.parse(simulated.stdout) as {
     calls: number;
     same: number;
     changed: { rows?: number; was: string; would: string }[];
@@ -319,8 +466,11 @@ it("a stricter file says beforehand which recorded calls it would have stopped, 
   for (const one of changed) {
     expect(one).toMatchObject({ rows: 1, was: "allow (scientists)", would: "hold (bulk-prediction)" });
   }
-  const tested = run("hoopish-server", ["policy-test", "--config", stricter]);
-  expect((await tested.ended).code).toBe(1);
+  const tested = await world.cli("audit", ["policy", "test", stricter]);
+  expect(tested.code).toBe(1);
   expect(tested.stdout).toContain("tests[1]: expected allow, got block");
   expect(tested.stdout).toContain("1 passed, 1 failed");
+  expect(await world.cli("audit", ["policy", "check", stricter])).toMatchObject({ code: 0 });
+  const nowhere = await world.cli("audit", ["policy", "check", `${stricter}.not-there`, "--json"]);
+  expect(nowhere.code).toBe(78);
 });

@@ -61,17 +61,26 @@ export function InboxView({ store, colour, now }: Props): ReactElement {
   );
 }
 
+/** Requests in the list at a time. */
+const SHOWN = 20;
+
 function List({ state, now }: { readonly state: InboxState; readonly now: () => number }): ReactElement {
-  if (state.requests.length === 0) return <Text>Nothing waits for an approval.</Text>;
+  const { requests } = state;
+  if (requests.length === 0) return <Text>Nothing waits for an approval.</Text>;
+  // What is selected stays in sight.
+  const at = requests.findIndex(({ id }) => id === state.selected);
+  const first = Math.max(0, Math.min(at - SHOWN / 2, requests.length - SHOWN));
+  const below = requests.length - first - SHOWN;
   return (
     <Box flexDirection="column">
-      {state.requests.slice(0, 20).map((one) => (
+      {first > 0 ? <Text>{`… ${first} more above`}</Text> : null}
+      {requests.slice(first, first + SHOWN).map((one) => (
         <Text key={one.id} wrap="truncate" bold={one.id === state.selected}>
           {`${one.id === state.selected ? "❯" : " "} ${one.user}  ${one.connection}  ${operationText(one)}  ` +
             `${one.rule}  ends ${formatDistance(one.expiresAt, now())}${one.may.decide ? "" : "  (not yours)"}`}
         </Text>
       ))}
-      {state.requests.length > 20 ? <Text>{`… and ${state.requests.length - 20} more`}</Text> : null}
+      {below > 0 ? <Text>{`… ${below} more below`}</Text> : null}
     </Box>
   );
 }

@@ -1,4 +1,11 @@
-import { type ApprovalId, HoopishError, newApprovalId, type RecordActor, type RecordDraft } from "@hoopish/protocol";
+import {
+  type ApprovalId,
+  type CallId,
+  HoopishError,
+  newApprovalId,
+  type RecordActor,
+  type RecordDraft,
+} from "@hoopish/protocol";
 import type { EvidenceLog } from "../evidence/port.ts";
 import type { Principal } from "../identity/principal.ts";
 import { digestOf } from "./digest.ts";
@@ -75,6 +82,7 @@ export class Approvals implements ApprovalDesk {
       if (known.state.state === "denied") throw deniedError(known);
       if ((openUntil(known) ?? 0) > nowMs) return { state: "granted", approval: known.id, isNew: false };
       if (known.state.state === "pending") {
+        known.lastCall = held.call;
         return { state: "waiting", approval: known.id, isNew: false, expiresAtMs: known.expiresAtMs };
       }
     }
@@ -139,10 +147,10 @@ export class Approvals implements ApprovalDesk {
     });
   }
 
-  async withdraw(approval: ApprovalId, reason: string): Promise<void> {
+  async withdraw(approval: ApprovalId, call: CallId, reason: string): Promise<void> {
     const request = this.#requests.get(approval);
     // Approved in the very moment in which its caller left: it is there for the call when it comes again.
-    if (request?.state.state !== "pending" || this.#watchers.isAwaited(request)) return;
+    if (request?.state.state !== "pending" || request.lastCall !== call || this.#watchers.isAwaited(request)) return;
     await this.#end(request, "withdrawn", reason).catch(this.#options.report);
   }
 
@@ -153,7 +161,12 @@ export class Approvals implements ApprovalDesk {
   decide(
     id: ApprovalId,
     by: { readonly principal: Principal; readonly actor: RecordActor },
-    said: { readonly decision: "approve" | "deny"; readonly reason?: string; readonly breakGlass?: boolean },
+    said: {
+      readonly decision: "approve" | "deny";
+      readonly reason?: string;
+      readonly breakGlass?: boolean;
+      readonly via?: "slack";
+    },
   ): Promise<ApprovalRequest> {
     return this.#inTurn(id, async (request) => {
       const broke = said.breakGlass === true;
@@ -162,10 +175,11 @@ export class Approvals implements ApprovalDesk {
       const nowMs = this.#options.now();
       const common = { actor: by.actor, session: request.session, call: request.call, ...this.#names(request) };
       const reason = said.reason === undefined ? {} : { reason: said.reason.toWellFormed() };
+      const via = said.via === undefined ? {} : { via: said.via };
       const entry = { by: by.actor.name, sub: by.actor.sub, iss: by.actor.iss, at: new Date(nowMs).toISOString() };
       if (said.decision === "deny") {
         const words = { by: by.actor.name, reason: said.reason?.toWellFormed() ?? "" };
-        await this.#append({ type: "approval.denied", ...common, ...words });
+        await this.#append({ type: "approval.denied", ...common, ...words, ...via });
         request.decisions.push({ ...entry, decision: "deny", ...reason });
         request.state = { state: "denied" };
         this.#settled("denied", request);
@@ -180,6 +194,7 @@ export class Approvals implements ApprovalDesk {
         ...reason,
         ...(final ? { final: true as const, until: new Date(untilMs).toISOString() } : {}),
         ...(broke ? { break_glass: true as const } : {}),
+        ...via,
       });
       request.decisions.push({ ...entry, decision: "approve", ...reason, ...(broke ? { breakGlass: true } : {}) });
       if (broke) request.brokeGlass = true;
@@ -303,6 +318,7 @@ export class Approvals implements ApprovalDesk {
       decisions: [],
       state: { state: "pending" },
       brokeGlass: false,
+      lastCall: held.call,
       review: undefined,
       digest,
     };

@@ -94,6 +94,7 @@ function requested(record: StoredRecord & { readonly type: "approval.requested" 
     decisions: [],
     state: { state: "pending" },
     brokeGlass: false,
+    lastCall: call,
     review: undefined,
     digest: undefined,
   };

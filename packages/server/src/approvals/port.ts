@@ -60,8 +60,8 @@ export interface ApprovalDesk {
    * made under another policy, for other bytes)
    */
   use(approval: ApprovalId, held: HeldCall): Promise<void>;
-  /** The caller who made it left while it waited and nobody else waits for it: approval.expired, "the caller left". */
-  withdraw(approval: ApprovalId, reason: string): Promise<void>;
+  /** Its caller left while `call` waited. Does nothing where the same bytes came again in another call since, or somebody waits. */
+  withdraw(approval: ApprovalId, call: CallId, reason: string): Promise<void>;
 }
 
 export type WaitResult =

@@ -43,6 +43,8 @@ export interface ApprovalRequest {
   review: { readonly by: string; readonly at: string; readonly reason: string } | undefined;
   /** digestOf; undefined: it has ended, or its payload cannot be had any more, and it binds nothing. */
   digest: string | undefined;
+  /** The last call that was held for it: the same bytes may come again. */
+  lastCall: CallId;
 }
 
 export const isOver = ({ state }: ApprovalRequest): boolean =>

@@ -74,6 +74,12 @@ export interface NotifyConfig {
   /** Of a webhook, always there: `whsec_` and base64. */
   readonly secret?: string;
   readonly events: readonly string[];
+  /** Of a chat whose buttons decide. */
+  readonly interactive?: {
+    readonly signingSecret: string;
+    /** The chat's user id → the user as the identity provider names him. */
+    readonly users: Readonly<Record<string, string>>;
+  };
 }
 
 export interface IssuerConfig {

@@ -24,6 +24,9 @@ export function checkNotify(view: View): Finding[] {
         message: "a secret belongs to format: webhook alone; here the address is the secret",
       });
     }
+    if (format !== "slack" && view.has([...endpoint, "interactive"])) {
+      findings.push({ path: [...endpoint, "interactive"], message: "buttons are for format: slack alone" });
+    }
     return findings;
   });
 }

@@ -191,6 +191,15 @@ const notify = z.strictObject({
     .array(z.enum(NOTICES, `write any of: ${NOTICES.join(", ")}`))
     .min(1, "name an event, or leave `events` out")
     .default(STANDARD_NOTICES),
+  interactive: z
+    .strictObject({
+      signingSecret: text("the app's signing secret", 256).min(16, "a signing secret has at least 16 characters"),
+      users: z.record(
+        z.string().regex(/^[UW][A-Z0-9]{2,20}$/, "write Slack's id of a member, such as U024BE7LH"),
+        text("the user as the identity provider names him", 256),
+      ),
+    })
+    .exactOptional(),
 });
 
 const every = duration("1s", "1d").prefault("1m");

@@ -8,6 +8,7 @@ import { agentRoutes, enrolRoutes } from "./agents.ts";
 import { approvalRoutes } from "./approvals.ts";
 import { auditRoutes } from "./audit.ts";
 import { type ConsoleEnv, type ConsolePorts, callerOf } from "./context.ts";
+import { explainRoutes } from "./explain.ts";
 import { lockRoutes } from "./locks.ts";
 import { logRoutes } from "./log.ts";
 import { recordRoutes } from "./records.ts";
@@ -15,6 +16,7 @@ import { replayRoutes } from "./replay.ts";
 import { reportRoutes } from "./report.ts";
 import { retentionRoutes } from "./retention.ts";
 import { sessionRoutes } from "./sessions.ts";
+import { slackRoutes } from "./slack.ts";
 
 const MAX_BODY_BYTES = 65_536;
 
@@ -41,6 +43,8 @@ export function createConsole(ports: ConsolePorts): Hono<ConsoleEnv> {
   });
   app.get("/.well-known/hoopish", (context) => context.json(ports.discovery));
   app.route("/api/v1", enrolRoutes(ports));
+  // Signed by the chat, not with a token.
+  app.route("/", slackRoutes(ports));
 
   // From here on nobody passes without a token.
   app.use("/api/v1/*", async (context, next) => {
@@ -79,6 +83,7 @@ export function createConsole(ports: ConsolePorts): Hono<ConsoleEnv> {
   app.route("/api/v1", approvalRoutes(ports));
   app.route("/api/v1", lockRoutes(ports));
   app.route("/api/v1", auditRoutes(ports));
+  app.route("/api/v1", explainRoutes(ports));
   app.route("/api/v1", recordRoutes(ports));
   app.route("/api/v1", logRoutes(ports));
   app.route("/api/v1", replayRoutes(ports));

@@ -4,7 +4,7 @@ import type { Challenges } from "../agents/challenges.ts";
 import type { Enrolment } from "../agents/enrolment.ts";
 import type { Roster } from "../agents/roster.ts";
 import type { Approvals } from "../approvals/approvals.ts";
-import type { ConnectionConfig } from "../config/config.ts";
+import type { ConnectionConfig, NotifyConfig } from "../config/config.ts";
 import type { Refusals } from "../entry/refusals.ts";
 import type { Anchors } from "../evidence/anchors/anchors.ts";
 import type { BundlePorts } from "../evidence/bundle/export.ts";
@@ -15,6 +15,7 @@ import type { ActorOf, Identity, Principal } from "../identity/principal.ts";
 import { type RoleGroups, rolesOf } from "../identity/roles.ts";
 import type { SeenPrincipals } from "../identity/seen-principals.ts";
 import type { LockBook } from "../locks/locks.ts";
+import type { AnswerInChat } from "../notifications/port.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 
@@ -32,6 +33,9 @@ export interface ConsolePorts {
   /** Whose members may pass themselves under this rule. */
   readonly breakGlassOf: (rule: string) => readonly string[];
   readonly locks: LockBook;
+  /** Endpoints that hear of approvals; those of a chat may have buttons. */
+  readonly notify: readonly NotifyConfig[];
+  readonly answerInChat: AnswerInChat;
   /** Ends what a lock shuts out. @returns how many sessions, or an agent's tunnels */
   readonly lockOut: (lock: LockRequest, by: RecordActor) => Promise<number>;
   readonly seen: SeenPrincipals;

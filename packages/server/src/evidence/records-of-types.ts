@@ -1,4 +1,4 @@
-import type { RecordType, StoredRecord } from "@hoopish/protocol";
+import type { RecordType, SessionId, StoredRecord } from "@hoopish/protocol";
 import type { EvidenceReader } from "./port.ts";
 
 const PAGE = 1_000;
@@ -25,4 +25,15 @@ export async function recordsOfTypes(
     cursor = page.next;
   } while (cursor !== undefined);
   return found.reverse();
+}
+
+/** Records of one type of one session, oldest first; at most a page. */
+export async function recordsOfSession<T extends RecordType>(
+  reader: Pick<EvidenceReader, "search">,
+  session: SessionId,
+  type: T,
+): Promise<(StoredRecord & { readonly type: T })[]> {
+  const anything = { user: undefined, connection: undefined, call: undefined, sinceMs: undefined, untilMs: undefined };
+  const page = await reader.search({ types: [type], session, ...anything }, PAGE, undefined);
+  return page.items.map(({ leaf }) => JSON.parse(leaf) as StoredRecord & { readonly type: T }).reverse();
 }

@@ -1,6 +1,7 @@
 import { createHmac } from "node:crypto";
 import type { Notice } from "./notice.ts";
 import type { Message } from "./port.ts";
+import { APPROVE, DENY, REASON } from "./slack-press.ts";
 
 export type NotifyFormat = "webhook" | "slack" | "teams";
 
@@ -14,11 +15,11 @@ export type NotifyFormat = "webhook" | "slack" | "teams";
 export function formatNotice(
   notice: Notice,
   id: string,
-  to: { readonly format: NotifyFormat; readonly key: Buffer | undefined },
+  to: { readonly format: NotifyFormat; readonly key: Buffer | undefined; readonly buttons?: boolean },
   nowMs: number,
 ): Message {
   const common = { "content-type": "application/json", "user-agent": "hoopish", "webhook-id": id };
-  if (to.format === "slack") return { headers: common, body: json(slackMessage(notice)) };
+  if (to.format === "slack") return { headers: common, body: json(slackMessage(notice, to.buttons === true)) };
   if (to.format === "teams") return { headers: common, body: json(teamsMessage(notice)) };
   const body = json(notice);
   const timestamp = String(Math.floor(nowMs / 1_000));
@@ -33,21 +34,42 @@ function signature(key: Buffer | undefined, id: string, timestamp: string, body:
 
 const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
 
-function slackMessage(notice: Notice): object {
+function slackMessage(notice: Notice, buttons: boolean): object {
   const { title, facts, command } = words(notice);
   const lines = facts.map(([name, value]) => `*${name}* ${slackText(value)}`);
   const text = [`*${slackText(title)}*`, ...lines, ...(command === undefined ? [] : [`\`${command}\``])].join("\n");
   // `text` is what notifications and screen readers get; no unfurling: nothing here is worth a request to somebody.
   return {
     text: slackText(title),
-    blocks: [{ type: "section", text: { type: "mrkdwn", text: text.slice(0, 3_000), verbatim: true } }],
+    blocks: [
+      { type: "section", text: { type: "mrkdwn", text: text.slice(0, 3_000), verbatim: true } },
+      ...(buttons && notice.type === "approval.requested" ? decisionBlocks(String(notice.data.approval)) : []),
+    ],
     unfurl_links: false,
     unfurl_media: false,
   };
 }
 
+/** A field for the reason, and two buttons; what they send back names the request by its id alone. */
+function decisionBlocks(approval: string): object[] {
+  const button = (text: string, action_id: string, style: string): object => ({
+    ...{ type: "button", action_id, style, value: approval },
+    text: { type: "plain_text", text },
+  });
+  return [
+    {
+      type: "input",
+      block_id: REASON,
+      optional: true,
+      label: { type: "plain_text", text: "Reason (a denial needs one; it is recorded)" },
+      element: { type: "plain_text_input", action_id: REASON, max_length: 500 },
+    },
+    { type: "actions", elements: [button("Approve", APPROVE, "primary"), button("Deny", DENY, "danger")] },
+  ];
+}
+
 /** What a user wrote must not mention a channel, link, or look like ours. */
-const slackText = (text: string): string =>
+export const slackText = (text: string): string =>
   oneLine(text)
     .replace(/&/g, "&amp;")
     .replace(/</g, "&lt;")

@@ -8,6 +8,8 @@ export interface OutboxOptions {
   readonly name: string;
   readonly format: NotifyFormat;
   readonly key: Buffer | undefined;
+  /** Whether a chat's message gets buttons that decide. */
+  readonly buttons?: boolean;
   /** Types of notices. */
   readonly events: readonly string[];
   readonly cursor: Cursor;

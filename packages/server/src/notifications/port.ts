@@ -13,3 +13,10 @@ export interface Message {
 
 /** @returns the status of the answer. @throws HoopishError unreachable; no message holds more of the address than its origin */
 export type Send = (message: Message, signal: AbortSignal) => Promise<number>;
+
+/** Says to who pressed a button what became of it. Nobody waits for it. */
+export type AnswerInChat = (
+  endpoint: { readonly name: string; readonly url: string },
+  responseUrl: string | undefined,
+  words: string,
+) => void;

@@ -1,10 +1,8 @@
 import type { RecordActor, StoredRecord } from "@hoopish/protocol";
 import type { ConnectionConfig } from "../config/config.ts";
-import type { Principal } from "../identity/principal.ts";
 import type { Policy } from "./policy.ts";
 import { type Charge, NO_USAGE, type Usage } from "./question.ts";
-
-type Decided = StoredRecord & { readonly type: "call.decided" };
+import { type DecidedRecord, recordedQuestion } from "./recorded-question.ts";
 
 export interface ChangedCall {
   readonly call: string;
@@ -79,7 +77,7 @@ export class Simulator {
     for (const group of this.#policy.rules.find(({ name }) => name === rule)?.groups ?? []) known.add(group);
   }
 
-  #judge(record: Decided): void {
+  #judge(record: DecidedRecord): void {
     const { actor, operation, verdict: was, rule } = record;
     if (actor === undefined || actor.kind === "agent") return;
     this.#calls += 1;
@@ -90,20 +88,12 @@ export class Simulator {
     }
     if (rule !== undefined) this.#learn(actor, rule);
     const timeMs = Date.parse(record.time);
-    const { tokens, ...asked } = operation;
-    const now = this.#policy.judge({
-      principal: this.#principal(actor),
-      session: { reason: undefined, ticket: undefined, ageMs: 0 },
-      connection,
-      call: {
-        ...asked,
-        ...(tokens === undefined ? {} : { tokensRequested: tokens }),
-        ...{ method: record.method, path: record.path, bytes: record.payloads?.request?.len ?? 0 },
-      },
-      request: { headers: [], json: undefined },
-      nowMs: timeMs,
-      usage: (key, perMs) => this.#usage(key, perMs, timeMs),
-    });
+    const now = this.#policy.judge(
+      recordedQuestion(record, actor, connection, {
+        groups: this.#groupsOf.get(actor.name) ?? [...(this.#guessed.get(actor.name) ?? [])],
+        usage: (key, perMs) => this.#usage(key, perMs, timeMs),
+      }),
+    );
     if (now.verdict !== "block") for (const charge of now.charges) this.#charge(charge, timeMs);
     // What was refused before policy had its say (a broken request, a store that could not write) would be so again.
     const unjudged = was === "block" && record.code !== undefined && !POLICY_CODES.has(record.code);
@@ -117,15 +107,6 @@ export class Simulator {
       ...(operation.rows === undefined ? {} : { rows: operation.rows }),
       ...{ was: told(was, rule), would: told(now.verdict, now.rule) },
     });
-  }
-
-  #principal(actor: RecordActor): Principal {
-    const groups = this.#groupsOf.get(actor.name) ?? [...(this.#guessed.get(actor.name) ?? [])];
-    return {
-      ...{ sub: actor.sub, issuer: actor.iss, user: actor.name, name: actor.name, groups, amr: undefined },
-      kind: actor.kind === "service" ? "service" : "human",
-      expiresAtMs: Number.MAX_SAFE_INTEGER,
-    };
   }
 
   #charge(charge: Charge, timeMs: number): void {

@@ -1,4 +1,4 @@
-import { type ApprovalId, HoopishError, type RecordDraft } from "@hoopish/protocol";
+import { type ApprovalId, type CallId, HoopishError, type RecordDraft } from "@hoopish/protocol";
 import type { HeldCall } from "../approvals/port.ts";
 import type { Verdict } from "../policy/question.ts";
 import type { EndListener, SessionEnd } from "../sessions/end-listeners.ts";
@@ -78,7 +78,7 @@ async function waitFor(
   session.onEnd(listener);
   try {
     const result = await ports.approvals.wait(approval, waitMs, stopped.signal);
-    if (gone) await ports.approvals.withdraw(approval, "the caller left while it waited");
+    if (gone) withdrawLater(approval, records.call, ports);
     if (ended !== undefined) throw new HoopishError(ended.code, ended.reason);
     if (gone) throw new HoopishError("approval_pending", "the caller left while it waited");
     if (result.result === "refused") throw new HoopishError(result.code, result.message);
@@ -87,6 +87,17 @@ async function waitFor(
     session.offEnd(listener);
     leave?.();
   }
+}
+
+/** How long the same call may take to come again before its caller has left for good. */
+const RETURN_MS = 5_000;
+
+/**
+ * SDKs give up on a slow answer and send the same call again by themselves, a moment later: it must find its request, and not
+ * make another. Withdrawing does nothing where somebody waits for it again.
+ */
+function withdrawLater(approval: ApprovalId, call: CallId, { approvals }: RelayPorts): void {
+  setTimeout(() => void approvals.withdraw(approval, call, "the caller left while it waited"), RETURN_MS).unref();
 }
 
 const pending = (approval: ApprovalId, rule: string): HoopishError =>

@@ -42,6 +42,7 @@ export class Commits implements EvidenceStore {
   #intake: IntakeState;
   #next: number;
   #unsettled = false;
+  #settling: Promise<void> = Promise.resolve();
   #last: Promise<unknown> = Promise.resolve();
 
   static async open(threads: DatabaseThreads, options: CommitsOptions): Promise<Commits> {
@@ -103,9 +104,16 @@ export class Commits implements EvidenceStore {
    * Before a read: what is durable is to be found. While the database takes nothing, a read finds what it took before:
    * whoever looks into a full disk needs to see what is there.
    */
-  async settle(): Promise<void> {
-    if (!this.#unsettled) return;
-    this.#unsettled = false;
+  settle(): Promise<void> {
+    if (this.#unsettled) {
+      this.#unsettled = false;
+      this.#settling = this.#settle();
+    }
+    // Also for a read that comes while another's settling is under way: what it asks about may be in that.
+    return this.#settling;
+  }
+
+  async #settle(): Promise<void> {
     try {
       await (await this.#threads.writer()).ask("writer.settle");
     } catch (error) {

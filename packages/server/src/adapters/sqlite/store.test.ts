@@ -357,3 +357,16 @@ describe("on the next start", () => {
     expect((await again.reader.session(session))?.closeReason).toBe("server stopped without closing");
   });
 });
+
+test("whoever reads finds what was durable before he asked, however many ask at once", async () => {
+  const store = await open();
+  const anything = { user: undefined, connection: undefined, session: undefined, call: undefined };
+  const filter = { types: ["lock.lifted" as const], ...anything, sinceMs: undefined, untilMs: undefined };
+  const by = { name: "a", sub: "a", iss: "https://idp", groups_hash: "0".repeat(64), kind: "human" as const };
+  for (let count = 1; count <= 30; count++) {
+    const lock = `lock_${String(count).padStart(32, "0")}` as never;
+    await store.log.append([{ type: "lock.lifted", lock, kind: "user", name: "x", reason: "r", actor: by } as never]);
+    const pages = await Promise.all([1, 2, 3].map(() => store.reader.search(filter, 100, undefined)));
+    expect(pages.map(({ items }) => items.length)).toEqual([count, count, count]);
+  }
+});
