@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { type Choose, example, gathered } from "./program-parts.ts";
+import { type Choose, example, gathered, positive } from "./program-parts.ts";
 
 /** The rules: check and test a file, try it on recorded calls, and why a call was decided so. */
 export function addPolicy(program: Command, choose: Choose): void {
@@ -34,10 +34,29 @@ export function addPolicy(program: Command, choose: Choose): void {
   simulate.action((file: string, options) =>
     choose(async (context) => (await load()).simulatePolicy(context, file, options)),
   );
+  const coverage = policy
+    .command("coverage")
+    .description("what of each connection's traffic is looked into, and what is not (needs hoopish-server)")
+    .argument("<file>");
+  example(coverage, "hoopish policy coverage server.yaml --json");
+  coverage.action((file: string) => choose(async (context) => (await load()).policyCoverage(context, file)));
   const explain = policy
     .command("explain")
     .description("why a call was decided so: each rule about its caller, and what it says of the call")
     .argument("<call>");
   example(explain, "hoopish policy explain call_0190…");
   explain.action((call: string) => choose(async (context) => (await load()).explainCall(context, call)));
+}
+
+/** Masking, tried on standard input. */
+export function addMask(program: Command, choose: Choose): void {
+  const mask = program
+    .command("mask")
+    .description("try the masking: text on standard input, masked on standard output (needs hoopish-server)")
+    .option("--policy <file>", "with the masking rules for answers of this configuration; else with every detector")
+    .option("--connection <name>", "those of one connection")
+    .option("--findings", "print what was found, one JSON object a line (offsets in UTF-16 units)")
+    .option("--split <n>", "feed it in pieces of so many characters: the result must be the same", positive);
+  example(mask, "hoopish mask < answer.txt", "hoopish mask --findings --split 1 < answer.txt");
+  mask.action((options) => choose(async (context) => (await import("./commands/policy.ts")).tryMask(context, options)));
 }

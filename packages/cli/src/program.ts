@@ -4,7 +4,7 @@ import { addAudit } from "./program-audit.ts";
 import { addGate } from "./program-gate.ts";
 import { addAgents, addSessions, addWitness } from "./program-groups.ts";
 import { type Choose, type Chosen, example, oneOf, portNumber } from "./program-parts.ts";
-import { addPolicy } from "./program-policy.ts";
+import { addMask, addPolicy } from "./program-policy.ts";
 import { VERSION } from "./version.ts";
 
 /** Where commander's texts go: help on stdout, mistakes to whoever reports them. */
@@ -51,6 +51,7 @@ export function buildProgram(
   addSessions(program, choose);
   addGate(program, choose);
   addPolicy(program, choose);
+  addMask(program, choose);
   addAudit(program, choose);
   addAgents(program, choose);
   addWitness(program, choose);

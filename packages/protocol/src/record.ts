@@ -88,6 +88,10 @@ export interface RecordBodies {
     payloads?: Payloads;
     /** How many findings of each type were masked in the request. */
     masked?: Readonly<Record<string, number>>;
+    /** `TYPE:digest` of the first of them, keyed: whether two were the same value, and never which. */
+    masked_digests?: readonly string[];
+    /** What of the request was not looked at, and by which setting. */
+    uninspected?: readonly string[];
     /** The request was still flowing when this was decided; its commitment stands in call.answered. */
     request_streams?: true;
   };
@@ -102,6 +106,7 @@ export interface RecordBodies {
     payloads?: Payloads;
     /** How many findings of each type were masked in the answer. */
     masked?: Readonly<Record<string, number>>;
+    masked_digests?: readonly string[];
     uninspected?: readonly string[];
     outcome: Outcome;
   };

@@ -122,6 +122,8 @@ export interface CallEvent {
   readonly status: number;
   readonly durationMs: number;
   readonly bytes: { readonly request: number; readonly delivered: number };
+  /** Values that were masked, both ways; absent where none was. */
+  readonly masked?: number;
   readonly outcome: string;
   readonly code?: ErrorCode;
 }
@@ -152,6 +154,7 @@ export const sessionEventSchema: z.ZodType<SessionEvent> = z.discriminatedUnion(
     status: count,
     durationMs: count,
     bytes: z.object({ request: count, delivered: count }),
+    masked: count.exactOptional(),
     outcome: z.string(),
     code: errorCode.exactOptional(),
   }),

@@ -1,3 +1,4 @@
+import { hkdfSync } from "node:crypto";
 import { readFileSync, statSync, watch, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname, join, resolve } from "node:path";
@@ -29,12 +30,14 @@ import { newVaultKeyFile, parseVaultKey } from "./config/key-files.ts";
 import { checkConfig, loadConfig } from "./config/load.ts";
 import { configurationError, formatMistake } from "./config/mistake.ts";
 import { webhookKey } from "./config/webhook-key.ts";
+import { coverageOf } from "./coverage.ts";
 import type { Anchor } from "./evidence/anchors/anchor.ts";
 import { Anchors } from "./evidence/anchors/anchors.ts";
 import { refuseIfBehind } from "./evidence/anchors/start-check.ts";
 import type { SignedCheckpoint } from "./evidence/port.ts";
 import { actorOf } from "./identity/actor.ts";
 import { createIdentity } from "./identity/identity.ts";
+import { maskText, planFor } from "./mask-command.ts";
 import { Outbox } from "./notifications/outbox.ts";
 import { compilePolicy } from "./policy/policy.ts";
 import { runPolicyTests } from "./policy/run-tests.ts";
@@ -91,6 +94,20 @@ export async function main(argv: readonly string[]): Promise<void> {
       policySimulate(options.config, options.groups, options.json === true),
     );
   program
+    .command("mask")
+    .description("try the masking: text on standard input, masked on standard output")
+    .option("--config <file>", "with the masking rules for answers of this configuration; else with every detector")
+    .option("--connection <name>", "those of one connection")
+    .option("--findings", "print what was found instead, one JSON object a line (offsets in UTF-16 units)")
+    .option("--split <n>", "feed the text in pieces of so many characters: the result must be the same", Number)
+    .action((options: { config?: string; connection?: string; findings?: boolean; split?: number }) => mask(options));
+  program
+    .command("coverage")
+    .description("what of each connection's traffic is looked into, and what is not")
+    .requiredOption("--config <file>", "the server's configuration (YAML)")
+    .option("--json", "print one JSON document")
+    .action((options: { config: string; json?: boolean }) => coverage(options.config, options.json === true));
+  program
     .command("init")
     .description("print a commented configuration to start from, and make the log's and the vault's key in this folder")
     .option("--no-keys", "make no keys")
@@ -140,6 +157,37 @@ function check(file: string, json: boolean): void {
   else if (mistakes.length > 0) throw configurationError(mistakes);
   else process.stdout.write(`${file}: no mistakes\n`);
   process.exitCode = mistakes.length === 0 ? 0 : 78;
+}
+
+async function mask(options: {
+  config?: string;
+  connection?: string;
+  findings?: boolean;
+  split?: number;
+}): Promise<void> {
+  const { config, connection, findings = false, split } = options;
+  if (split !== undefined && !(Number.isInteger(split) && split > 0)) {
+    throw new HoopishError("usage", "--split takes a whole number of at least 1", { hint: "--split 1" });
+  }
+  const plan = planFor(config === undefined ? undefined : loadConfig(config, world), connection);
+  await maskText(process.stdin, plan, { findings, split }, (text) => void process.stdout.write(text));
+}
+
+function coverage(file: string, json: boolean): void {
+  const all = coverageOf(loadConfig(file, world));
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ connections: all })}\n`);
+    return;
+  }
+  for (const { connection, request, response, notInspected, uninspectable } of all) {
+    process.stdout.write(`${connection}\n`);
+    for (const [name, one] of Object.entries({ request, response })) {
+      const what = [...one.detect, ...one.patterns, ...(one.fields === 0 ? [] : [`${one.fields} fields`])];
+      const by = one.rules.length === 0 ? "nothing" : `${what.join(", ")} (${one.rules.join(", ")})`;
+      process.stdout.write(`  ${name.padEnd(14)}${by}\n`);
+    }
+    process.stdout.write(`  not inspected ${notInspected.join("; ")}\n  uninspectable ${uninspectable}\n`);
+  }
 }
 
 function policyTest(file: string, json: boolean): void {
@@ -290,6 +338,7 @@ async function start(file: string, json: boolean): Promise<void> {
     approvalsChanged: () => {
       for (const outbox of outboxes) outbox.wake();
     },
+    maskKey: Buffer.from(hkdfSync("sha256", keys.vault, "", "hoopish masking", 32)),
     answerInChat: (endpoint, responseUrl, words) =>
       answerInSlack(endpoint, responseUrl, words, (name, error) =>
         logger.warn({ endpoint: name, error: describe(error) }, "this chat did not take an answer"),

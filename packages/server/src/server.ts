@@ -29,6 +29,7 @@ import type { OpenSpool } from "./evidence/spool.ts";
 import type { ActorOf, Identity } from "./identity/principal.ts";
 import { SeenPrincipals } from "./identity/seen-principals.ts";
 import { LockBook } from "./locks/locks.ts";
+import { compileMasks } from "./masking/plans.ts";
 import type { AnswerInChat } from "./notifications/port.ts";
 import { compilePolicy } from "./policy/policy.ts";
 import { RateCounters } from "./policy/rate-counters.ts";
@@ -53,6 +54,8 @@ export interface ServerPorts {
   /** Hears that the log has something new about approvals. */
   readonly approvalsChanged: () => void;
   readonly answerInChat: AnswerInChat;
+  /** Keys pseudonyms and the digests of what was masked. */
+  readonly maskKey: Uint8Array;
   readonly now: () => number;
   /** Errors that nobody waits for. Never given a payload, a token or a match. */
   readonly report: (error: unknown) => void;
@@ -60,7 +63,7 @@ export interface ServerPorts {
 }
 
 /** What of a configuration may change while the server runs. */
-export type PolicyConfig = Pick<Config, "rules" | "roles" | "timeZone">;
+export type PolicyConfig = Pick<Config, "rules" | "roles" | "timeZone" | "masking">;
 
 export interface HoopishServer {
   /** Where it listens. */
@@ -85,6 +88,8 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
   const origin = serverOrigin(config.publicUrl);
   let rules: PolicyConfig = config;
   let policy = compilePolicy(rules);
+  const names = config.connections.map(({ name }) => name);
+  let masks = compileMasks(rules.masking, names, ports.maskKey);
   const connections = new Map(config.connections.map((connection) => [connection.name, connection]));
   let draining = false;
   const isDraining = (): boolean => draining;
@@ -113,6 +118,7 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
   const inFlight = new Map<string, number>();
   const relay: RelayPorts = {
     policy: () => policy,
+    masks: (connection) => masks(connection),
     log,
     approvals,
     waiting: new WaitingRoom(),
@@ -178,6 +184,7 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
       await log.append([{ type: "policy.loaded", ...loaded }]);
       rules = next;
       policy = compiled;
+      masks = compileMasks(next.masking, names, ports.maskKey);
       await Promise.all([approvals.policyChanged(compiled.hash), sessions.policyChanged()]);
       return true;
     },

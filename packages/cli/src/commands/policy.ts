@@ -1,6 +1,6 @@
 import { HoopishError, isCallId, type PolicyExplanation, policyExplanationSchema } from "@hoopish/protocol";
 import type { Context } from "../context.ts";
-import { runServerProgram } from "../external.ts";
+import { runExternal, runServerProgram } from "../external.ts";
 import type { Style } from "../terminal/style.ts";
 import { details, table } from "../terminal/table.ts";
 import { formatTime } from "../terminal/units.ts";
@@ -19,6 +19,30 @@ export function checkPolicy(context: Context, file: string): Promise<number> {
 
 export function testPolicy(context: Context, file: string): Promise<number> {
   return runServerProgram(context, ["policy-test", "--config", file]);
+}
+
+export function policyCoverage(context: Context, file: string): Promise<number> {
+  return runServerProgram(context, ["coverage", "--config", file]);
+}
+
+export interface MaskOptions {
+  readonly policy?: string;
+  readonly connection?: string;
+  readonly findings?: boolean;
+  readonly split?: number;
+}
+
+/** Text goes through hoopish-server as it comes; its standard input is ours. */
+export function tryMask(context: Context, options: MaskOptions): Promise<number> {
+  const { policy, connection, findings, split } = options;
+  const args = [
+    ...(policy === undefined ? [] : ["--config", policy]),
+    ...(connection === undefined ? [] : ["--connection", connection]),
+    ...(findings === true ? ["--findings"] : []),
+    ...(split === undefined ? [] : ["--split", String(split)]),
+  ];
+  // A finding a line is JSON already.
+  return runExternal(context.world, context.interrupts, ["server", "mask", ...args]);
 }
 
 /** Recorded calls go from the server's export straight into the rules that are tried; nothing of them is kept. */

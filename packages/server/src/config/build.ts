@@ -1,4 +1,6 @@
 import { dirname, join, resolve } from "node:path";
+import { parseFieldPath } from "../masking/field-path.ts";
+import type { MaskingRule } from "../masking/rule.ts";
 import type {
   AnchorConfig,
   ApprovalConfig,
@@ -8,7 +10,7 @@ import type {
   RateConfig,
   RuleConfig,
 } from "./config.ts";
-import type { AnchorFile, ConfigFile, ConnectionFile, IssuerFile, RuleFile } from "./config-file.ts";
+import type { AnchorFile, ConfigFile, ConnectionFile, IssuerFile, MaskingFile, RuleFile } from "./config-file.ts";
 import { parseHttpUrl, parseListen } from "./endpoints.ts";
 
 /** A file that passed every check → the configuration that the server runs with; relative paths start at `folder`. */
@@ -40,6 +42,7 @@ export function buildConfig(file: ConfigFile, folder: string): Config {
     roles: file.roles,
     connections: file.connections.map(buildConnection),
     rules: file.rules.map(buildRule),
+    masking: file.masking.map(buildMasking),
     tests: file.tests,
     notify: file.notify,
     timeZone: file.timeZone,
@@ -89,6 +92,18 @@ export function buildRule({ then, approval, rate, ...rule }: RuleFile): RuleConf
     verdict: then,
     ...(approval === undefined ? {} : { approval: buildApproval(approval) }),
     ...(rate === undefined ? {} : { rate: buildRate(rate) }),
+  };
+}
+
+function buildMasking({ fields, action, ...rest }: MaskingFile): MaskingRule {
+  return {
+    ...rest,
+    fields: fields.map((text) => {
+      const path = parseFieldPath(text);
+      if (typeof path === "string") throw new TypeError("a configuration was built that had not been checked");
+      return path;
+    }),
+    action: typeof action === "string" ? { kind: action } : { kind: "mask", keepLast: action.mask.keepLast },
   };
 }
 

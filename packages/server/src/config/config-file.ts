@@ -1,4 +1,5 @@
 import type { Api, Protocol, SignInFlow } from "@hoopish/protocol";
+import type { MaskingRule } from "../masking/rule.ts";
 import type { NotifyConfig, PolicyTestConfig } from "./config.ts";
 
 /** The configuration file's contents after schema.ts: defaults filled in, durations in ms, sizes in bytes. */
@@ -24,11 +25,18 @@ export interface ConfigFile {
   readonly roles: { readonly admin: readonly string[]; readonly auditor: readonly string[] };
   readonly connections: readonly ConnectionFile[];
   readonly rules: readonly RuleFile[];
+  readonly masking: readonly MaskingFile[];
   readonly tests: readonly PolicyTestConfig[];
   readonly notify: readonly NotifyConfig[];
   readonly timeZone: string;
   readonly drain: number;
   readonly logLevel: "debug" | "info" | "warn" | "error";
+}
+
+/** What it looks for, any of three: masking-checks.ts. */
+export interface MaskingFile extends Omit<MaskingRule, "fields" | "action"> {
+  readonly fields: readonly string[];
+  readonly action: "redact" | "pseudonym" | "block" | { readonly mask: { readonly keepLast: number } };
 }
 
 /** Exactly one of `file`, `witness` and `timestamp`: anchor-checks.ts. */

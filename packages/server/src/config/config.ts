@@ -1,4 +1,5 @@
 import type { Api, Protocol, RetentionClass, Role, SignInFlow } from "@hoopish/protocol";
+import type { MaskingRule } from "../masking/rule.ts";
 
 /** The server's configuration after it was read, checked and completed with defaults. Units stand in the names. */
 export interface Config {
@@ -36,6 +37,7 @@ export interface Config {
   readonly roles: Readonly<Record<Role, readonly string[]>>;
   readonly connections: readonly ConnectionConfig[];
   readonly rules: readonly RuleConfig[];
+  readonly masking: readonly MaskingRule[];
   readonly tests: readonly PolicyTestConfig[];
   readonly notify: readonly NotifyConfig[];
   /** IANA name: whose hours and weekdays `time` means in rules. */

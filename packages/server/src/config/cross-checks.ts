@@ -1,6 +1,7 @@
 import { checkAnchors } from "./anchor-checks.ts";
 import { isLoopback, isPrivateTransport, parseHttpUrl, parseListen } from "./endpoints.ts";
 import { checkIssuers, knownPrincipals } from "./issuer-checks.ts";
+import { checkMasking } from "./masking-checks.ts";
 import { type Finding, type Path, printable } from "./mistake.ts";
 import { nearMiss } from "./near-miss.ts";
 import { checkNotify } from "./notify-checks.ts";
@@ -23,6 +24,9 @@ export function crossCheck(tree: Tree): Finding[] {
     ...checkRoles(view),
     ...checkDuplicates(view, "connections", "connection"),
     ...checkDuplicates(view, "rules", "rule"),
+    ...checkDuplicates(view, "masking", "masking rule"),
+    ...view.items(["masking"]).flatMap((rule) => checkConnectionsOf(view, rule)),
+    ...checkMasking(view),
     ...checkDuplicates(view, "notify", "endpoint"),
     ...checkNotify(view),
     ...view

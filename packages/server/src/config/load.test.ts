@@ -70,6 +70,7 @@ describe("the sample of the contract", () => {
         },
       ],
       tests: [],
+      masking: [],
       notify: [],
       timeZone: "UTC",
       rules: [

@@ -54,7 +54,7 @@ describe("configJsonSchema", () => {
   });
 
   it("refuses unknown keys everywhere, missing ones and wrong values", () => {
-    expect(accepts(schema, { ...sample, masking: [] })).toBe(false);
+    expect(accepts(schema, { ...sample, maskings: [] })).toBe(false);
     expect(accepts(schema, { ...sample, roles: { admins: [] } })).toBe(false);
     expect(accepts(schema, { ...sample, drain: "soon" })).toBe(false);
     expect(accepts(schema, { ...sample, rules: [{ name: "a" }] })).toBe(false);

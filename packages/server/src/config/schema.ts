@@ -1,5 +1,6 @@
 import { APIS } from "@hoopish/protocol";
 import { z } from "zod";
+import { PII_TYPES } from "../masking/types.ts";
 import { isLogVkey, isWitnessKey, LOG_VKEY_ERROR, WITNESS_KEY_ERROR } from "./anchor-keys.ts";
 import type { ConfigFile } from "./config-file.ts";
 import { parseHttpUrl, parseListen } from "./endpoints.ts";
@@ -136,6 +137,28 @@ const rule = z.strictObject({
   rate: rate.exactOptional(),
 });
 
+const masking = z.strictObject({
+  name: name("a name for the rule"),
+  connections: z.array(text("the name of a connection")).min(1, 'name a connection, or "*" for all'),
+  direction: z.enum(["request", "response"], "write request or response"),
+  detect: z.array(z.enum(PII_TYPES, `write any of: ${PII_TYPES.join(", ")}`)).default([]),
+  fields: z.array(text("a path, such as $.applicant.name", 512)).max(100).default([]),
+  patterns: z
+    .array(
+      z.strictObject({
+        type: z.string().regex(/^[A-Z][A-Z0-9_]{1,39}$/, "write a name in capitals, such as EMPLOYEE_ID"),
+        regex: text("an RE2 expression", 1_024),
+        maxLength: whole(1, 256),
+      }),
+    )
+    .max(32)
+    .default([]),
+  action: z.union(
+    [z.enum(["redact", "pseudonym", "block"]), z.strictObject({ mask: z.strictObject({ keepLast: whole(0, 16) }) })],
+    "write redact, pseudonym, block or { mask: { keepLast: 4 } }",
+  ),
+});
+
 const policyTest = z.strictObject({
   as: z.strictObject({
     user: text("a user"),
@@ -249,6 +272,7 @@ const fileSchema = z.strictObject({
   roles: z.strictObject({ admin: groups.default([]), auditor: groups.default([]) }).prefault({}),
   connections: z.array(connection),
   rules: z.array(rule),
+  masking: z.array(masking).default([]),
   tests: z.array(policyTest).default([]),
   notify: z.array(notify).default([]),
   timeZone: text("a time zone, such as Europe/Berlin")

@@ -8,7 +8,6 @@ const refuse = (what: string): string =>
 
 /** Paths with `*` for each index. */
 const UNBUILT_KEYS: ReadonlyMap<string, string> = new Map([
-  ["masking", refuse("masking is")],
   ["connections.*.record", refuse("record (what of an answer is kept) is")],
   ["rules.*.record", refuse("record (what of an answer is kept) is")],
 ]);

@@ -4,7 +4,7 @@ import type { PolicyQuestion } from "./question.ts";
 const NO_LIMIT = BigInt(Number.MAX_SAFE_INTEGER);
 
 /** The question as CEL's variables. */
-export function contextOf(question: PolicyQuestion, findings: ReadonlyMap<string, bigint>, timeZone: string): object {
+export function contextOf(question: PolicyQuestion, timeZone: string): object {
   const { principal, session, connection, call, request, nowMs } = question;
   const speaks = call.kind === "chat" || call.kind === "complete";
   return {
@@ -28,7 +28,9 @@ export function contextOf(question: PolicyQuestion, findings: ReadonlyMap<string
     get request() {
       return { headers: headerMap(request.headers), json: celValue(request.json ?? null, 0), sql: null };
     },
-    findings,
+    get findings() {
+      return new Map([...(question.findings?.() ?? [])].map(([type, count]) => [type, BigInt(count)]));
+    },
     get time() {
       return { ...localTime(nowMs, timeZone), utc: new Date(nowMs) };
     },

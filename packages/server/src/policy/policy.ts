@@ -44,6 +44,8 @@ export interface PolicyParts {
   readonly rules: readonly RuleConfig[];
   readonly roles: RoleGroups;
   readonly timeZone: string;
+  /** Not judged by, but a part of what is in force: the hash tells of it. */
+  readonly masking?: readonly object[];
 }
 
 interface Rule {
@@ -59,9 +61,9 @@ interface Candidates {
 }
 
 /** @throws what compileCondition throws: the configuration was not checked */
-export function compilePolicy({ rules, roles, timeZone }: PolicyParts): Policy {
+export function compilePolicy({ rules, roles, timeZone, masking = [] }: PolicyParts): Policy {
   const hash = createHash("sha256")
-    .update(canonicalize({ rules, roles, timeZone } as unknown as Json))
+    .update(canonicalize({ rules, roles, timeZone, ...(masking.length === 0 ? {} : { masking }) } as unknown as Json))
     .digest("hex");
   const compiled = rules.map((config) => ({
     config,
@@ -144,12 +146,10 @@ function admission({ auditor, rules }: Candidates, principal: Principal, connect
 const noRule = (principal: Principal, connection: string): string => `no rule lets ${principal.user} use ${connection}`;
 const messageOf = ({ name, message }: RuleConfig): string => message ?? `blocked by the rule ${name}`;
 
-const NO_FINDINGS: ReadonlyMap<string, bigint> = new Map();
-
 function judge({ auditor, rules }: Candidates, question: PolicyQuestion, timeZone: string): Verdict {
   const { principal, connection } = question;
   if (auditor) return denied("auditors read the log and never connect");
-  const context = contextOf(question, NO_FINDINGS, timeZone);
+  const context = contextOf(question, timeZone);
   let hold: Rule | undefined;
   let allow: Rule | undefined;
   let spent: Rule | undefined;
@@ -196,7 +196,7 @@ function matches({ condition }: Rule, question: PolicyQuestion, context: object)
 }
 
 function explain({ rules }: Candidates, question: PolicyQuestion, timeZone: string): RuleFinding[] {
-  const context = contextOf(question, NO_FINDINGS, timeZone);
+  const context = contextOf(question, timeZone);
   return rules.map((rule) => {
     const { name, verdict, when } = rule.config;
     const speaks = matches(rule, question, context);

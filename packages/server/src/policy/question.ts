@@ -23,6 +23,8 @@ export interface PolicyQuestion {
   };
   /** `json`: undefined where the body is none, or was not read whole; `headers`: name, value, name, value. */
   readonly request: { readonly headers: readonly string[]; readonly json: unknown };
+  /** Personal data in the body, by type; looked for when a rule asks. @throws when it cannot be looked into */
+  readonly findings?: () => ReadonlyMap<string, number>;
   readonly nowMs: number;
   /** What was charged to a rate's counter in its window before this call. */
   readonly usage: (key: string, perMs: number) => Usage;

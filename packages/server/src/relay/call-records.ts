@@ -14,6 +14,7 @@ import {
   type RecordedOperation,
 } from "@hoopish/protocol";
 import type { PayloadPiece } from "../evidence/port.ts";
+import type { Tally } from "../masking/tally.ts";
 import type { Operation } from "../operations/operation.ts";
 import type { Verdict } from "../policy/question.ts";
 import type { Session } from "../sessions/session.ts";
@@ -71,7 +72,11 @@ export class CallRecords {
   agent: AgentId | undefined;
   /** What the call waits for, or went on with. */
   approval: ApprovalId | undefined;
-  uninspected: readonly string[] = [];
+  uninspected: string[] = [];
+  /** What the model is asked, where that is not what the client sent; and what was masked in it. */
+  forwarded: { readonly bytes: Buffer; readonly tally: MaskTally } | undefined;
+  /** What was masked in the answer so far. */
+  answerTally: MaskTally | undefined;
   /** Index in the log of the record that decided the call, once that is durable. */
   index: number | undefined;
 
@@ -187,9 +192,15 @@ export class CallRecords {
       status: end?.status ?? 0,
       durationMs: Math.max(0, this.#ports.now() - this.#startedMs),
       bytes: { request: this.#requestBytes, delivered: this.#deliveredBytes },
+      ...this.#maskedCount(),
       outcome: end?.outcome ?? "client_gone",
       ...(end?.code === undefined ? {} : { code: end.code }),
     };
+  }
+
+  #maskedCount(): { masked?: number } {
+    const counts = [this.forwarded?.tally, this.answerTally].flatMap((tally) => [...(tally?.counts.values() ?? [])]);
+    return counts.length === 0 ? {} : { masked: counts.reduce((sum, count) => sum + count, 0) };
   }
 
   #decidedDraft(refusedAs: ErrorCode | undefined): { drafts: RecordDraft[]; pieces: PayloadPiece[] } {
@@ -214,6 +225,7 @@ export class CallRecords {
       ...(refusedAs === undefined ? {} : { code: refusedAs }),
       ...(this.approval === undefined ? {} : { approvals: [this.approval] }),
       ...(Object.keys(payloads).length === 0 ? {} : { payloads }),
+      ...tallied(this.forwarded?.tally),
       ...(this.#request?.ended === false ? { request_streams: true } : {}),
     };
     return { drafts: [draft], pieces };
@@ -237,6 +249,12 @@ export class CallRecords {
       pieces.push(last.piece);
       payloads.request = last.commitment;
     }
+    const { forwarded } = this;
+    if (forwarded !== undefined) {
+      const last = new PayloadWriter(this.call, "forwarded").last(forwarded.bytes);
+      pieces.push(last.piece);
+      payloads.forwarded = last.commitment;
+    }
     return payloads;
   }
 
@@ -255,6 +273,7 @@ export class CallRecords {
       ...(this.agent === undefined ? {} : { agent: this.agent }),
       ...(end.code === undefined ? {} : { code: end.code }),
       ...(Object.keys(payloads).length === 0 ? {} : { payloads }),
+      ...tallied(this.answerTally),
       ...(this.uninspected.length === 0 ? {} : { uninspected: this.uninspected }),
     };
   }
@@ -299,6 +318,17 @@ export class CallRecords {
   #recordedPath(): string {
     return this.#exchange.path.slice(0, MAX_PATH).toWellFormed();
   }
+}
+
+/** What was masked in one body. */
+type MaskTally = Pick<Tally, "counts" | "digests" | "masked">;
+
+function tallied(tally: MaskTally | undefined): {
+  masked?: Readonly<Record<string, number>>;
+  masked_digests?: string[];
+} {
+  const masked = tally?.masked();
+  return masked === undefined || tally === undefined ? {} : { masked, masked_digests: [...tally.digests] };
 }
 
 /** How a call that was let through ended, when it ended with this error. */

@@ -9,6 +9,7 @@ import type { Exchange } from "./exchange.ts";
 import { forwardedHeaders } from "./headers.ts";
 import { settleHold } from "./hold.ts";
 import { charge, operationOf, questionOf, refuseBlocked } from "./judge.ts";
+import { maskRequest } from "./mask-request.ts";
 import type { RelayPorts } from "./ports.ts";
 import { type ReadRequest, readRequest } from "./request.ts";
 import { sendRest } from "./send-rest.ts";
@@ -26,18 +27,22 @@ export async function relayCall(session: Session, exchange: Exchange, ports: Rel
     admit(session, ports);
     // 2 What is to be judged must be known; within limits, because the caller chooses its size. Whole, where a rule looks.
     const { principal, connection } = session;
-    const looksInside = ports.policy().needsBody(principal, connection.name);
+    const masked = ports.masks(connection.name);
+    const looksInside = ports.policy().needsBody(principal, connection.name) || masked.request !== undefined;
     const request = await readRequest(exchange, session, looksInside);
     records.request = request;
     // 3 From bytes to meaning: rules speak of rows and models, not of paths.
     const operation = operationOf(session, exchange, request);
     records.operation = operation;
-    if (looksInside && operation.unclear !== undefined) refuseUnclear(operation.unclear, session, records);
+    if (ports.policy().needsBody(principal, connection.name) && operation.unclear !== undefined)
+      refuseUnclear(operation.unclear, session, records);
     // 4 Pure, so that the same call gets the same verdict, and can be asked again later.
     const judge = (): Verdict => ports.policy().judge(questionOf(session, exchange, request, operation, ports));
     const verdict = judge();
     records.verdict = verdict;
     refuseBlocked(verdict);
+    // 6 What may not reach the model is masked or refused; before 5, so that nobody is asked about what cannot go on.
+    const outgoing = maskRequest(session, exchange, request, records, ports);
     // 5 A human decides. What people said is good for this call alone, and only if policy would still hold it so.
     if (verdict.verdict === "hold") {
       const again = (): void => refuseChanged(verdict, judge(), session, ports);
@@ -49,7 +54,7 @@ export async function relayCall(session: Session, exchange: Exchange, ports: Rel
     const decided = verdict.verdict === "hold" ? DONE : records.decided(overlaps ? "soon" : "now");
     if (!overlaps) await decided;
     // 8 – 11 Forward; deliver what is durable; close the record.
-    await forward(session, exchange, request, records, decided, judge, ports);
+    await forward(session, exchange, outgoing, records, decided, judge, ports);
   } catch (thrown) {
     await refuse(thrown, exchange, records);
   } finally {
@@ -90,7 +95,7 @@ function refuseUnclear(unclear: string, session: Session, records: CallRecords):
   if (session.connection.uninspectable === "block") {
     throw new HoopishError("policy_blocked", `what this call asks for cannot be told: ${unclear}`);
   }
-  records.uninspected = [`request: ${unclear}`];
+  records.uninspected.push(`request: ${unclear}`);
 }
 
 /** @throws HoopishError when the call that people let through is not the one that policy would hold now */
@@ -128,7 +133,10 @@ function forward(
   ports: RelayPorts,
 ): Promise<void> {
   const { connection } = session;
-  const delivery = new Delivery(exchange.answer, records, decided, connection.limits.responseBytes);
+  const mask = ports.masks(connection.name).response;
+  const { responseBytes } = connection.limits;
+  const inspection = mask && { plan: mask, uninspectable: connection.uninspectable };
+  const delivery = new Delivery(exchange.answer, records, decided, responseBytes, inspection);
   const upstream = ports.agents.dispatch(
     connection,
     {

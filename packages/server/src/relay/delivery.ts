@@ -1,4 +1,6 @@
 import { type HeaderList, HoopishError, type HttpAnswer, toHoopishError } from "@hoopish/protocol";
+import { inspectionProblem, Masker } from "../masking/masker.ts";
+import type { MaskPlan } from "../masking/plan.ts";
 import type { Verdict } from "../policy/question.ts";
 import type { EndListener, SessionEnd } from "../sessions/end-listeners.ts";
 import type { Session } from "../sessions/session.ts";
@@ -28,6 +30,8 @@ export class Delivery implements UpstreamListener, EndListener {
   readonly #records: CallRecords;
   readonly #decided: Promise<void>;
   readonly #limitBytes: number;
+  readonly #inspection: Inspection | undefined;
+  #masker: Masker | undefined;
   #settle!: { resolve: () => void; reject: (error: unknown) => void };
   #state: State = "waiting";
   #upstream: Upstream | undefined;
@@ -50,7 +54,15 @@ export class Delivery implements UpstreamListener, EndListener {
   #judge: (() => Verdict) | undefined;
   #wakeUpstream: (() => void) | undefined;
 
-  constructor(sink: AnswerSink, records: CallRecords, decided: Promise<void>, limitBytes: number) {
+  /** @param inspection what is masked in the answer; undefined: nothing is */
+  constructor(
+    sink: AnswerSink,
+    records: CallRecords,
+    decided: Promise<void>,
+    limitBytes: number,
+    inspection?: Inspection,
+  ) {
+    this.#inspection = inspection;
     this.#sink = sink;
     this.#records = records;
     this.#decided = decided;
@@ -186,7 +198,25 @@ export class Delivery implements UpstreamListener, EndListener {
       });
       headers = without(headers, "content-encoding", "content-length");
     }
-    return { status: answer.status, headers: headers };
+    const type = headerValue(answer.headers, "content-type");
+    if (this.#inspection !== undefined && this.#mayLookInto(type, this.#inspection)) {
+      this.#masker = new Masker(this.#inspection.plan, type);
+      this.#records.answerTally = this.#masker.tally;
+      // What is masked has another length, and other digests.
+      headers = without(headers, "content-length", "content-md5", "digest", "content-digest", "repr-digest", "etag");
+    }
+    return { status: answer.status, headers };
+  }
+
+  /** @throws HoopishError response_uninspectable, unless the connection's setting lets it pass, named */
+  #mayLookInto(type: string | undefined, { uninspectable }: Inspection): boolean {
+    const problem = inspectionProblem(type);
+    if (problem === undefined) return true;
+    if (uninspectable === "block") {
+      throw new HoopishError("response_uninspectable", `the answer cannot be looked into: ${problem}`);
+    }
+    this.#records.uninspected.push(`response: ${problem} (uninspectable: allow)`);
+    return false;
   }
 
   #take(bytes: Buffer): void {
@@ -196,7 +226,16 @@ export class Delivery implements UpstreamListener, EndListener {
       this.fail(tooLarge(this.#limitBytes));
       return;
     }
-    this.#fresh.push(bytes);
+    if (this.#masker === undefined) this.#fresh.push(bytes);
+    else {
+      try {
+        const masked = this.#masker.push(bytes);
+        if (masked.length > 0) this.#fresh.push(masked);
+      } catch (error) {
+        this.fail(answerRefused(error));
+        return;
+      }
+    }
     this.#scheduleTurn();
   }
 
@@ -237,6 +276,13 @@ export class Delivery implements UpstreamListener, EndListener {
   #finish(trailers: HeaderList): void {
     const head = this.#head;
     if (this.#state !== "answering" || head === undefined) return;
+    try {
+      const rest = this.#masker?.end();
+      if (rest !== undefined && rest.length > 0) this.#fresh.push(rest);
+    } catch (error) {
+      this.fail(answerRefused(error));
+      return;
+    }
     const bytes = joined(this.#fresh);
     const alone = !this.#begun && !this.#sink.headSent && trailers.length === 0;
     this.#fresh = [];
@@ -308,6 +354,18 @@ export class Delivery implements UpstreamListener, EndListener {
     this.#wakeUpstream?.();
     this.#fresh = [];
   }
+}
+
+/** What is looked for in an answer, and what becomes of one that cannot be looked into. */
+export interface Inspection {
+  readonly plan: MaskPlan;
+  readonly uninspectable: "block" | "allow";
+}
+
+/** What masking refuses is said of the answer, and not of the request. */
+function answerRefused(thrown: unknown): HoopishError {
+  const { code, message } = toHoopishError(thrown);
+  return new HoopishError(code, `the answer: ${message}`);
 }
 
 const NOTHING = Buffer.alloc(0);

@@ -1,4 +1,5 @@
 import { HoopishError } from "@hoopish/protocol";
+import { countFindings } from "../masking/count-findings.ts";
 import { describe } from "../operations/describe.ts";
 import type { Operation } from "../operations/operation.ts";
 import { pathProblem } from "../operations/path.ts";
@@ -48,9 +49,22 @@ export function questionOf(
     connection: session.connection,
     call: { ...described, method: exchange.method, path: exchange.path, bytes: request.bytes.length },
     request: { headers: exchange.headers, json: request.body.state === "json" ? request.body.value : undefined },
+    findings: () => findingsOf(exchange, request),
     nowMs,
     usage: (key, perMs) => ports.usage.usage(key, perMs, nowMs),
   };
+}
+
+const counted = new WeakMap<ReadRequest, ReadonlyMap<string, number>>();
+
+/** Once for a call, however many rules ask and however often it is judged. */
+function findingsOf(exchange: Exchange, request: ReadRequest): ReadonlyMap<string, number> {
+  let findings = counted.get(request);
+  if (findings === undefined) {
+    findings = countFindings(request.bytes, headerValue(exchange.headers, "content-type"));
+    counted.set(request, findings);
+  }
+  return findings;
 }
 
 /** @throws HoopishError when the verdict is to block */

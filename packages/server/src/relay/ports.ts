@@ -2,6 +2,7 @@ import type { AgentId, HeaderList, HttpAnswer, HttpCall } from "@hoopish/protoco
 import type { ApprovalDesk } from "../approvals/port.ts";
 import type { ConnectionConfig } from "../config/config.ts";
 import type { EvidenceLog } from "../evidence/port.ts";
+import type { Masks } from "../masking/plans.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { Charge, Usage } from "../policy/question.ts";
 import type { WaitingRoom } from "./waiting-room.ts";
@@ -9,6 +10,8 @@ import type { WaitingRoom } from "./waiting-room.ts";
 /** What the relay needs of the rest of the server. */
 export interface RelayPorts {
   readonly policy: () => Policy;
+  /** What is masked on a connection. */
+  readonly masks: Masks;
   readonly log: EvidenceLog;
   readonly agents: AgentDispatch;
   readonly approvals: ApprovalDesk;

@@ -1,0 +1,66 @@
+import type { Config, ConnectionConfig } from "./config/config.ts";
+import type { MaskingRule } from "./masking/rule.ts";
+
+/** What of one connection's traffic is looked into, by which rules, and what is not. */
+export interface ConnectionCoverage {
+  readonly connection: string;
+  readonly request: DirectionCoverage;
+  readonly response: DirectionCoverage;
+  /** What no rule looks into. */
+  readonly notInspected: readonly string[];
+  /** What happens to a body that cannot be looked into. */
+  readonly uninspectable: "block" | "allow";
+}
+
+export interface DirectionCoverage {
+  readonly rules: readonly string[];
+  readonly detect: readonly string[];
+  readonly patterns: readonly string[];
+  readonly fields: number;
+}
+
+/** Never, on any connection: said so that nobody has to find out. */
+const NEVER = [
+  "paths, queries and headers",
+  "values that are split over two fields",
+  "base64 and other encodings inside of texts",
+  "images, audio and other binary bodies",
+];
+
+export function coverageOf({ connections, masking }: Pick<Config, "connections" | "masking">): ConnectionCoverage[] {
+  return connections.map((connection) => {
+    const request = direction(connection, masking, "request");
+    const response = direction(connection, masking, "response");
+    const names = response.detect.includes("PERSON")
+      ? ["names in running text, but for those after a title or a cue"]
+      : [];
+    return {
+      connection: connection.name,
+      request,
+      response,
+      notInspected: [
+        ...(request.rules.length === 0 ? ["requests: no masking rule is about them"] : []),
+        ...(response.rules.length === 0 ? ["responses: no masking rule is about them"] : []),
+        ...names,
+        ...NEVER,
+      ],
+      uninspectable: connection.uninspectable,
+    };
+  });
+}
+
+function direction(
+  { name }: ConnectionConfig,
+  masking: readonly MaskingRule[],
+  which: MaskingRule["direction"],
+): DirectionCoverage {
+  const rules = masking.filter(
+    (rule) => rule.direction === which && (rule.connections.includes("*") || rule.connections.includes(name)),
+  );
+  return {
+    rules: rules.map((rule) => rule.name),
+    detect: [...new Set(rules.flatMap(({ detect }) => detect))],
+    patterns: rules.flatMap(({ patterns }) => patterns.map(({ type }) => type)),
+    fields: rules.reduce((sum, { fields }) => sum + fields.length, 0),
+  };
+}
