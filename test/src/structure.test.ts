@@ -137,7 +137,13 @@ const TABLE: readonly Row[] = [
   },
   {
     room: `${S}/adapters`,
-    may: ["packages/protocol/src", `${S}/agents/port.ts`, `${S}/evidence`, `${S}/notifications`],
+    may: [
+      "packages/protocol/src",
+      `${S}/agents/port.ts`,
+      `${S}/evidence`,
+      `${S}/masking/analyzer.ts`,
+      `${S}/notifications`,
+    ],
     why: "implements ports; nothing but main and tests may know that it exists",
   },
   {

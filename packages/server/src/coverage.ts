@@ -16,6 +16,7 @@ export interface DirectionCoverage {
   readonly rules: readonly string[];
   readonly detect: readonly string[];
   readonly patterns: readonly string[];
+  readonly analyzers: readonly string[];
   readonly fields: number;
 }
 
@@ -61,6 +62,9 @@ function direction(
     rules: rules.map((rule) => rule.name),
     detect: [...new Set(rules.flatMap(({ detect }) => detect))],
     patterns: rules.flatMap(({ patterns }) => patterns.map(({ type }) => type)),
+    analyzers: rules.flatMap(({ analyzer }) =>
+      analyzer === undefined ? [] : [`${analyzer.entities.join(", ")} by ${analyzer.url}`],
+    ),
     fields: rules.reduce((sum, { fields }) => sum + fields.length, 0),
   };
 }

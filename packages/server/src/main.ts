@@ -15,6 +15,7 @@ import {
 } from "@hoopish/protocol";
 import { Command, CommanderError } from "commander";
 import { type Logger, pino } from "pino";
+import { presidio } from "./adapters/analyzer/presidio.ts";
 import { createAnchors } from "./adapters/anchors/create-anchors.ts";
 import { ReceiptFile } from "./adapters/anchors/receipt-file.ts";
 import { fileSpools } from "./adapters/files/spool.ts";
@@ -182,7 +183,12 @@ function coverage(file: string, json: boolean): void {
   for (const { connection, request, response, notInspected, uninspectable } of all) {
     process.stdout.write(`${connection}\n`);
     for (const [name, one] of Object.entries({ request, response })) {
-      const what = [...one.detect, ...one.patterns, ...(one.fields === 0 ? [] : [`${one.fields} fields`])];
+      const what = [
+        ...one.detect,
+        ...one.patterns,
+        ...one.analyzers,
+        ...(one.fields === 0 ? [] : [`${one.fields} fields`]),
+      ];
       const by = one.rules.length === 0 ? "nothing" : `${what.join(", ")} (${one.rules.join(", ")})`;
       process.stdout.write(`  ${name.padEnd(14)}${by}\n`);
     }
@@ -338,6 +344,7 @@ async function start(file: string, json: boolean): Promise<void> {
     approvalsChanged: () => {
       for (const outbox of outboxes) outbox.wake();
     },
+    analyzerOf: presidio,
     maskKey: Buffer.from(hkdfSync("sha256", keys.vault, "", "hoopish masking", 32)),
     answerInChat: (endpoint, responseUrl, words) =>
       answerInSlack(endpoint, responseUrl, words, (name, error) =>

@@ -29,7 +29,7 @@ import type { OpenSpool } from "./evidence/spool.ts";
 import type { ActorOf, Identity } from "./identity/principal.ts";
 import { SeenPrincipals } from "./identity/seen-principals.ts";
 import { LockBook } from "./locks/locks.ts";
-import { compileMasks } from "./masking/plans.ts";
+import { type AnalyzerOf, compileMasks } from "./masking/plans.ts";
 import type { AnswerInChat } from "./notifications/port.ts";
 import { compilePolicy } from "./policy/policy.ts";
 import { RateCounters } from "./policy/rate-counters.ts";
@@ -56,6 +56,7 @@ export interface ServerPorts {
   readonly answerInChat: AnswerInChat;
   /** Keys pseudonyms and the digests of what was masked. */
   readonly maskKey: Uint8Array;
+  readonly analyzerOf: AnalyzerOf;
   readonly now: () => number;
   /** Errors that nobody waits for. Never given a payload, a token or a match. */
   readonly report: (error: unknown) => void;
@@ -89,7 +90,7 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
   let rules: PolicyConfig = config;
   let policy = compilePolicy(rules);
   const names = config.connections.map(({ name }) => name);
-  let masks = compileMasks(rules.masking, names, ports.maskKey);
+  let masks = compileMasks(rules.masking, names, ports.maskKey, ports.analyzerOf);
   const connections = new Map(config.connections.map((connection) => [connection.name, connection]));
   let draining = false;
   const isDraining = (): boolean => draining;
@@ -184,7 +185,7 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
       await log.append([{ type: "policy.loaded", ...loaded }]);
       rules = next;
       policy = compiled;
-      masks = compileMasks(next.masking, names, ports.maskKey);
+      masks = compileMasks(next.masking, names, ports.maskKey, ports.analyzerOf);
       await Promise.all([approvals.policyChanged(compiled.hash), sessions.policyChanged()]);
       return true;
     },

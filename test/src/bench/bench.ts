@@ -38,8 +38,8 @@ export interface Bench {
   /** The paths in this round's order, which turns about: none always comes first, or after the same other. */
   inTurn(round: number): readonly Path[];
   settle(): Promise<void>;
-  /** A second hoopish, with programs of its own, whose log is in this file. */
-  another(store: string): Promise<Path>;
+  /** A second hoopish, with programs of its own: whose log is in this file, or with more in its configuration. */
+  another(where: { readonly store?: string; readonly serverExtra?: string }): Promise<Path>;
 }
 
 export async function openBench(options: BenchOptions, lifetime: Lifetime): Promise<Bench> {
@@ -98,8 +98,8 @@ export async function openBench(options: BenchOptions, lifetime: Lifetime): Prom
     },
     inTurn: (round) => (round % 2 === 0 ? paths : paths.toReversed()),
     settle: () => sleep(SETTLE_MS),
-    async another(store) {
-      const other = await startHoopish(join(dir, "other"), tapUrl, undefined, store);
+    async another(where) {
+      const other = await startHoopish(mkdtempSync(join(dir, "other-")), tapUrl, undefined, where);
       lifetime.defer("another hoopish", () => other.world.close());
       return await other.connect();
     },

@@ -4,6 +4,7 @@ import { type Bench, openBench, SCRATCH } from "./bench.ts";
 import { besideFigure } from "./figures/beside.ts";
 import { bulkFigure } from "./figures/bulk.ts";
 import { logFigure } from "./figures/log.ts";
+import { maskingFigure } from "./figures/masking.ts";
 import { memoryFigure } from "./figures/memory.ts";
 import { requestsFigure } from "./figures/requests.ts";
 import { streamFigure } from "./figures/stream.ts";
@@ -20,6 +21,7 @@ const RUN: Readonly<Record<FigureName, (bench: Bench) => Promise<FigureResult>>>
   memory: memoryFigure,
   requests: requestsFigure,
   log: logFigure,
+  masking: maskingFigure,
   stream: streamFigure,
   streams: streamsFigure,
   bulk: bulkFigure,

@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { World } from "../world/world.ts";
 import { farewell, say, step } from "./screen.ts";
-import { DEMO_RULES, tour } from "./tour.ts";
+import { DEMO_MASKING, DEMO_RULES, tour } from "./tour.ts";
 
 const HELP = `npm run demo [-- --keep]
 
@@ -32,7 +32,7 @@ if (values.help) {
   process.once("SIGTERM", () => void end(143));
   try {
     step("Everything starts on this machine");
-    world = await World.start({ dir, rules: DEMO_RULES });
+    world = await World.start({ dir, rules: DEMO_RULES, serverExtra: DEMO_MASKING });
     say(`identity provider  ${world.idp.issuer}`);
     say(`model server       ${world.modelUrl}  (its credential is known to the agent alone)`);
     say(`hoopish server     ${world.serverUrl}`);

@@ -76,7 +76,8 @@ async function streamedChat(world: World): Promise<void> {
     text += event.choices[0]?.delta.content ?? "";
   }
   output(`${text}`);
-  say(`(${events} events, each delivered as it was made; personal data is not masked yet in this version)`);
+  say(`(${events} events, each delivered as it was made; what was masked left the server in no piece of it)`);
+  if (!text.includes("[US_SSN]") || !text.includes("[CREDIT_CARD]")) throw new Error("the answer was not masked");
   await closed(chat);
 }
 
@@ -93,6 +94,15 @@ export const DEMO_RULES: string = `
     when: 'call.kind == "admin"'
     then: block
     message: "Model repository changes go through release."`;
+
+/** And what nobody is told by the chat model. */
+export const DEMO_MASKING: string = `masking:
+  - name: answers
+    connections: [chat]
+    direction: response
+    detect: [US_SSN, CREDIT_CARD, EMAIL, PHONE, IBAN, US_BANK_ACCOUNT, ABA_ROUTING, DATE_OF_BIRTH, STREET_ADDRESS, PERSON]
+    action: redact
+`;
 
 /** Rows that no rule lets pass without a human. */
 const BULK_ROWS = 5_000;

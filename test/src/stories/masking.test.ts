@@ -184,6 +184,11 @@ describe("an answer", () => {
     expect(text).toMatch(/^(?:refused|cut|given: cut)$/);
   });
 
+  it("is never asked for in parts", async () => {
+    const echo = await fetch(`${raw.base}/test/echo`, { headers: { range: "bytes=0-9", "if-range": '"x"' } });
+    expect(((await echo.json()) as { headers: string[][] }).headers.flat().join()).not.toMatch(/range/i);
+  });
+
   it("that is compressed is opened, and masked", async () => {
     const answer = await fetch(`${raw.base}/applicants/42`, { headers: { "x-test-mode": "gzip" } });
     const text = await answer.text();

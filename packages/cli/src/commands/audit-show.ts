@@ -82,7 +82,7 @@ function parseLeaf(leaf: string): unknown {
   }
 }
 
-function summary({ call, holds = [] }: CallStory, style: Style): readonly string[] {
+function summary({ call, holds = [], records }: CallStory, style: Style): readonly string[] {
   const verdict = verdictCell(call.verdict, style);
   const byRule = call.rule === undefined ? "" : ` by rule ${call.rule}`;
   const moved = [
@@ -108,11 +108,24 @@ function summary({ call, holds = [] }: CallStory, style: Style): readonly string
       ],
       ["took", call.durationMs === undefined ? undefined : `${call.durationMs} ms`],
       ["bytes", moved.join(", ")],
+      ["masked", maskedText(records, "call.decided", "in the request")],
+      ["", maskedText(records, "call.answered", "in the answer")],
       ["outcome", call.outcome],
       ["kept by", holds.join(", ")],
     ],
     style,
   );
+}
+
+/** `2 US_SSN, 1 EMAIL in the answer`. */
+function maskedText(records: CallStory["records"], type: string, where: string): string | undefined {
+  const leaves = records.map(({ leaf }) => parseLeaf(leaf) as { type?: string; masked?: unknown } | undefined);
+  const record = leaves.find((one) => one?.type === type);
+  const masked = record?.masked;
+  if (typeof masked !== "object" || masked === null) return undefined;
+  return `${Object.entries(masked)
+    .map(([name, count]) => `${String(count)} ${name}`)
+    .join(", ")} ${where}`;
 }
 
 /** The leaves as they stand in the log: the exact text is what is signed. */

@@ -11,6 +11,8 @@ export interface BoardState {
     readonly refused: number;
     readonly failed: number;
     readonly bytes: number;
+    /** Values that were masked, both ways. */
+    readonly masked: number;
   };
   /** Calls that wait for an approval, until they end. */
   readonly waiting: readonly WaitingEvent[];
@@ -28,7 +30,7 @@ export class Board {
     connections: [],
     calls: [],
     waiting: [],
-    totals: { calls: 0, refused: 0, failed: 0, bytes: 0 },
+    totals: { calls: 0, refused: 0, failed: 0, bytes: 0, masked: 0 },
     remark: undefined,
   };
   #next: BoardState = this.#state;
@@ -72,6 +74,7 @@ function reduce(state: BoardState, event: ConnectEvent): BoardState {
           refused: totals.refused + (event.verdict === "block" ? 1 : 0),
           failed: totals.failed + (event.status >= 500 ? 1 : 0),
           bytes: totals.bytes + event.bytes.delivered,
+          masked: totals.masked + (event.masked ?? 0),
         },
       };
     }

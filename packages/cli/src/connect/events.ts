@@ -52,7 +52,8 @@ export function eventLines(event: ConnectEvent, style: Style, brief: boolean): r
       const result = [status === 0 ? "-" : String(status), code, verdict === "allow" ? undefined : verdict];
       return [
         `${formatTime(event.time)} ${event.connection} ${paint(result.filter(Boolean).join(" "))} ${event.durationMs} ms ` +
-          `${formatBytes(event.bytes.delivered)} ${event.method} ${event.path} (${event.kind})`,
+          `${formatBytes(event.bytes.delivered)} ${event.method} ${event.path} (${event.kind})` +
+          (event.masked === undefined ? "" : `, ${event.masked} masked`),
       ];
     }
     case "waiting_approval":

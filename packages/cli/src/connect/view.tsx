@@ -104,6 +104,7 @@ function colourOf({ verdict, status }: BoardState["calls"][number]): string {
 }
 
 function totalsLine({ totals }: BoardState): string {
-  const { calls, refused, failed, bytes } = totals;
-  return `${calls} calls, ${refused} refused, ${failed} failed, ${formatBytes(bytes)} delivered. Ctrl-C closes.`;
+  const { calls, refused, failed, bytes, masked } = totals;
+  const values = masked === 0 ? "" : `, ${masked} values masked`;
+  return `${calls} calls, ${refused} refused, ${failed} failed, ${formatBytes(bytes)} delivered${values}. Ctrl-C closes.`;
 }

@@ -1,4 +1,5 @@
 import { dirname, join, resolve } from "node:path";
+import type { AnalyzerConfig } from "../masking/analyzer.ts";
 import { parseFieldPath } from "../masking/field-path.ts";
 import type { MaskingRule } from "../masking/rule.ts";
 import type {
@@ -95,9 +96,10 @@ export function buildRule({ then, approval, rate, ...rule }: RuleFile): RuleConf
   };
 }
 
-function buildMasking({ fields, action, ...rest }: MaskingFile): MaskingRule {
+function buildMasking({ fields, action, analyzer, ...rest }: MaskingFile): MaskingRule {
   return {
     ...rest,
+    ...(analyzer === undefined ? {} : { analyzer: buildAnalyzer(analyzer) }),
     fields: fields.map((text) => {
       const path = parseFieldPath(text);
       if (typeof path === "string") throw new TypeError("a configuration was built that had not been checked");
@@ -105,6 +107,10 @@ function buildMasking({ fields, action, ...rest }: MaskingFile): MaskingRule {
     }),
     action: typeof action === "string" ? { kind: action } : { kind: "mask", keepLast: action.mask.keepLast },
   };
+}
+
+function buildAnalyzer({ deadline, ...rest }: NonNullable<MaskingFile["analyzer"]>): AnalyzerConfig {
+  return { ...rest, deadlineMs: deadline };
 }
 
 function buildApproval({ wait, expires, window, ...rest }: NonNullable<RuleFile["approval"]>): ApprovalConfig {

@@ -1,4 +1,5 @@
 import type { Api, Protocol, SignInFlow } from "@hoopish/protocol";
+import type { AnalyzerConfig } from "../masking/analyzer.ts";
 import type { MaskingRule } from "../masking/rule.ts";
 import type { NotifyConfig, PolicyTestConfig } from "./config.ts";
 
@@ -34,8 +35,9 @@ export interface ConfigFile {
 }
 
 /** What it looks for, any of three: masking-checks.ts. */
-export interface MaskingFile extends Omit<MaskingRule, "fields" | "action"> {
+export interface MaskingFile extends Omit<MaskingRule, "fields" | "action" | "analyzer"> {
   readonly fields: readonly string[];
+  readonly analyzer?: Omit<AnalyzerConfig, "deadlineMs"> & { readonly deadline: number };
   readonly action: "redact" | "pseudonym" | "block" | { readonly mask: { readonly keepLast: number } };
 }
 

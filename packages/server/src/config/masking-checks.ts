@@ -1,6 +1,7 @@
 import { parseFieldPath } from "../masking/field-path.ts";
 import { patternProblem } from "../masking/own-patterns.ts";
 import { PII_TYPES } from "../masking/types.ts";
+import { isPrivateTransport, parseHttpUrl } from "./endpoints.ts";
 import type { Finding } from "./mistake.ts";
 import type { View } from "./view.ts";
 
@@ -8,8 +9,18 @@ import type { View } from "./view.ts";
 export function checkMasking(view: View): Finding[] {
   return view.items(["masking"]).flatMap((rule) => {
     const findings: Finding[] = [];
-    if (!["detect", "fields", "patterns"].some((key) => view.has([...rule, key]))) {
-      findings.push({ path: rule, message: "this rule looks for nothing: give it detect, fields or patterns" });
+    if (!["detect", "fields", "patterns", "analyzer"].some((key) => view.has([...rule, key]))) {
+      findings.push({
+        path: rule,
+        message: "this rule looks for nothing: give it detect, fields, patterns or an analyzer",
+      });
+    }
+    const url = parseHttpUrl(view.text([...rule, "analyzer", "url"]) ?? "");
+    if (url !== undefined && !isPrivateTransport(url)) {
+      findings.push({
+        path: [...rule, "analyzer", "url"],
+        message: "must be https: it is sent what is to be masked (http is for this machine only)",
+      });
     }
     for (const field of view.items([...rule, "fields"])) {
       const parsed = parseFieldPath(view.text(field) ?? "");

@@ -82,7 +82,7 @@ logLevel: loud
       '28:78: rules[2].approval.groups: "groups" is missing: write a list here',
       '29:5: rules[3].connections: "connections" is missing: write a list here',
       '29:5: rules[3].then: "then" is missing: write allow, hold or block',
-      "30:11: masking[0]: this rule looks for nothing: give it detect, fields or patterns",
+      "30:11: masking[0]: this rule looks for nothing: give it detect, fields, patterns or an analyzer",
       '30:36: masking[0].connections[0]: there is no connection "modelx"; did you mean "model-x"?',
       "30:56: masking[0].direction: write request or response",
       "30:70: masking[0].action: write redact, pseudonym, block or { mask: { keepLast: 4 } }",

@@ -153,6 +153,17 @@ const masking = z.strictObject({
     )
     .max(32)
     .default([]),
+  analyzer: z
+    .strictObject({
+      url: httpUrl("http://127.0.0.1:5002"),
+      entities: z
+        .array(text("an entity of the analyzer, such as PERSON", 40))
+        .min(1, "name what it is asked for, such as PERSON"),
+      minScore: z.number().min(0).max(1).default(0.5),
+      language: text("a language, such as en", 10).default("en"),
+      deadline: duration("10ms", "60s").prefault("2s"),
+    })
+    .exactOptional(),
   action: z.union(
     [z.enum(["redact", "pseudonym", "block"]), z.strictObject({ mask: z.strictObject({ keepLast: whole(0, 16) }) })],
     "write redact, pseudonym, block or { mask: { keepLast: 4 } }",

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { parseFieldPath } from "./field-path.ts";
-import { maskWhole } from "./masker.ts";
+import { Masker, maskWhole } from "./masker.ts";
 import { buildPlan, type MaskPlan } from "./plan.ts";
 import { testMac, testPlan } from "./testing/plan.ts";
 
@@ -31,6 +31,7 @@ describe("JSON", () => {
     ["names that are a model's", '{"name":"Credit Model","id":"x"}', '{"name":"Credit Model","id":"x"}'],
     ["Python's numbers", '[NaN,Infinity,-Infinity,"123-45-6789"]', '[NaN,Infinity,-Infinity,"[US_SSN]"]'],
     ["probabilities of tokens", '{"logprobs":{"content":[{"token":"123"}]},"a":1}', '{"logprobs":null,"a":1}'],
+    ["a byte order mark", '\ufeff{"ssn":"123456789"}', '\ufeff{"ssn":"[US_SSN]"}'],
     ["nothing", "", ""],
   ])("%s", (_, text, expected) => {
     expect(json(text)).toBe(expected);
@@ -49,6 +50,22 @@ describe("JSON", () => {
     ["too deep", "[".repeat(300)],
   ])("refuses %s", (_, text) => {
     expect(() => json(text)).toThrow(expect.objectContaining({ code: "response_uninspectable" }));
+  });
+
+  it("a string of megabytes flows, and is masked in its middle", () => {
+    const masker = new Masker(plan, "application/json");
+    const bytes = Buffer.from(`{"a":"${"lorem ipsum ".repeat(300_000)}123-45-6789${" dolor".repeat(300_000)}"}`);
+    let out = "";
+    let most = 0;
+    for (let at = 0; at < bytes.length; at += 65_536) {
+      const piece = masker.push(bytes.subarray(at, at + 65_536)).toString();
+      most = Math.max(most, at + 65_536 - (out.length + piece.length));
+      out += piece;
+    }
+    out += masker.end().toString();
+    expect(out).toBe(bytes.toString().replace("123-45-6789", "[US_SSN]"));
+    // What is held is a few characters, wherever it is.
+    expect(most).toBeLessThan(65_536 + 64);
   });
 
   it("an embedding is untouched", () => {

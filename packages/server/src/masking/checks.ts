@@ -108,16 +108,29 @@ const IBAN_LENGTHS: ReadonlyMap<string, number> = new Map(
 
 export const ibanLength = (country: string): number | undefined => IBAN_LENGTHS.get(country.toUpperCase());
 
-/** ISO 13616: modulus 97. @param text without separators */
-export function isIban(text: string): boolean {
-  const upper = text.toUpperCase();
+/** ISO 13616: modulus 97, the first four characters last. Separators are passed over. */
+export function isIban(text: string, start: number, end: number): boolean {
+  let first = 0;
+  let seen = 0;
   let remainder = 0;
-  for (let i = 0; i < upper.length; i++) {
-    const code = upper.charCodeAt((i + 4) % upper.length);
-    const value = code < 58 ? code - 48 : code - 55;
+  for (let at = start; at < end; at++) {
+    const value = ibanValue(text.charCodeAt(at));
+    if (value < 0) continue;
+    if (++seen <= 4) {
+      first = first * (value > 9 ? 100 : 10) + value;
+      continue;
+    }
     remainder = (remainder * (value > 9 ? 100 : 10) + value) % 97;
   }
-  return remainder === 1;
+  // Two letters and two digits are six digits.
+  return (remainder * 1_000_000 + first) % 97 === 1;
+}
+
+/** −1: a separator. */
+function ibanValue(code: number): number {
+  if (code >= 48 && code <= 57) return code - 48;
+  const letter = code & ~0x20;
+  return letter >= 65 && letter <= 90 ? letter - 55 : -1;
 }
 
 /** Countries of ISO 3166-1 that a BIC may name. */

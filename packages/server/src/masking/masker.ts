@@ -1,14 +1,16 @@
 import { HoopishError } from "@hoopish/protocol";
+import { AnalyzedText, FoundValues, planWith } from "./analyzed.ts";
+import type { Analyze } from "./analyzer.ts";
 import type { StringMask } from "./body-mask.ts";
 import { chooseMask } from "./choose-mask.ts";
-import { mediaProblem, parseMediaType } from "./media-type.ts";
+import { LINE_TYPES, mediaProblem, parseMediaType } from "./media-type.ts";
 import type { MaskPlan } from "./plan.ts";
 import { Tally } from "./tally.ts";
 
 const NOTHING: Buffer = Buffer.alloc(0);
 
 /** Masks the bytes of one body, in the order in which they come. */
-export class Masker {
+export class Masker implements BodyMasker {
   readonly tally: Tally;
   readonly #mask: StringMask;
   readonly #decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -37,11 +39,57 @@ export class Masker {
   }
 
   #decode(bytes: Buffer, stream: boolean): string {
-    try {
-      return this.#decoder.decode(bytes, { stream });
-    } catch (cause) {
-      throw new HoopishError("response_uninspectable", "it cannot be looked into: it is not UTF-8", { cause });
-    }
+    return decoded(this.#decoder, bytes, stream);
+  }
+}
+
+/** What a body is masked by: at once, or after an analyzer was asked. */
+export interface BodyMasker {
+  readonly tally: Tally;
+  push(bytes: Buffer): Buffer | Promise<Buffer>;
+  end(): Buffer | Promise<Buffer>;
+}
+
+export function createMasker(plan: MaskPlan, contentType: string | undefined): BodyMasker {
+  return plan.analyze === undefined
+    ? new Masker(plan, contentType)
+    : new AnalyzedMasker(plan, contentType, plan.analyze);
+}
+
+/** Masks what an analyzer has seen before. */
+class AnalyzedMasker implements BodyMasker {
+  readonly #masker: Masker;
+  readonly #text: AnalyzedText;
+  readonly #decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+  constructor(plan: MaskPlan, contentType: string | undefined, analyze: Analyze) {
+    const values = new FoundValues(plan.own);
+    this.#masker = new Masker(planWith(plan, values), contentType);
+    const { type } = parseMediaType(contentType ?? "");
+    this.#text = new AnalyzedText(analyze, values, type === "text/event-stream" || LINE_TYPES.test(type));
+  }
+
+  get tally(): Tally {
+    return this.#masker.tally;
+  }
+
+  async push(bytes: Buffer): Promise<Buffer> {
+    const ready = await this.#text.push(decoded(this.#decoder, bytes, true));
+    return ready === "" ? NOTHING : this.#masker.push(Buffer.from(ready));
+  }
+
+  async end(): Promise<Buffer> {
+    await this.#text.push(decoded(this.#decoder, NOTHING, false));
+    const first = this.#masker.push(Buffer.from(await this.#text.end()));
+    return Buffer.concat([first, this.#masker.end()]);
+  }
+}
+
+function decoded(decoder: InstanceType<typeof TextDecoder>, bytes: Buffer, stream: boolean): string {
+  try {
+    return decoder.decode(bytes, { stream });
+  } catch (cause) {
+    throw new HoopishError("response_uninspectable", "it cannot be looked into: it is not UTF-8", { cause });
   }
 }
 
@@ -49,7 +97,18 @@ export class Masker {
 export const inspectionProblem = (contentType: string | undefined): string | undefined =>
   mediaProblem(parseMediaType(contentType ?? ""));
 
-/** A whole body. @throws HoopishError as Masker */
+/** A whole body, after whoever must be asked was asked. @throws HoopishError as Masker */
+export async function maskAnalyzed(
+  bytes: Buffer,
+  contentType: string | undefined,
+  plan: MaskPlan,
+): Promise<{ bytes: Buffer; tally: Tally }> {
+  const masker = createMasker(plan, contentType);
+  const first = await masker.push(bytes);
+  return { bytes: Buffer.concat([first, await masker.end()]), tally: masker.tally };
+}
+
+/** A whole body, by the built-in detectors alone. @throws HoopishError as Masker */
 export function maskWhole(
   bytes: Buffer,
   contentType: string | undefined,

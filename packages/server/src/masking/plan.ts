@@ -1,3 +1,4 @@
+import type { Analyze } from "./analyzer.ts";
 import type { FieldPath } from "./field-path.ts";
 import type { OwnPatterns } from "./scanner.ts";
 import { Scanner } from "./scanner.ts";
@@ -26,6 +27,8 @@ export interface MaskPlan {
   readonly actions: ReadonlyMap<string, Action>;
   readonly fields: readonly FieldRule[];
   readonly own: OwnPatterns | undefined;
+  /** What has to be asked before anything of a text goes on. */
+  readonly analyze: Analyze | undefined;
   /** Keys pseudonyms and digests; a secret of this server. @returns bytes for a normalised value */
   readonly mac: (value: string) => Buffer;
 }
@@ -49,8 +52,10 @@ export function buildPlan(
   parts: readonly MaskingPart[],
   own: { readonly patterns: OwnPatterns; readonly actions: ReadonlyMap<string, Action> } | undefined,
   mac: MaskPlan["mac"],
+  analyze?: Analyze,
+  entities: ReadonlyMap<string, Action> = new Map(),
 ): MaskPlan {
-  const actions = new Map<string, Action>(own?.actions ?? []);
+  const actions = new Map<string, Action>([...entities, ...(own?.actions ?? [])]);
   const wanted = new Set<PiiType>();
   const fields: FieldRule[] = [];
   for (const { detect, fields: paths, action } of parts) {
@@ -61,5 +66,5 @@ export function buildPlan(
     }
     for (const path of paths) fields.push({ path, action });
   }
-  return { scanner: new Scanner(wanted), wanted, actions, fields, own: own?.patterns, mac };
+  return { scanner: new Scanner(wanted), wanted, actions, fields, own: own?.patterns, analyze, mac };
 }

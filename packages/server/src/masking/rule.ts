@@ -1,3 +1,4 @@
+import type { AnalyzerConfig } from "./analyzer.ts";
 import type { FieldPath } from "./field-path.ts";
 import type { OwnPattern } from "./own-patterns.ts";
 import type { Action } from "./plan.ts";
@@ -13,5 +14,6 @@ export interface MaskingRule {
   readonly detect: readonly PiiType[];
   readonly fields: readonly FieldPath[];
   readonly patterns: readonly OwnPattern[];
+  readonly analyzer?: AnalyzerConfig;
   readonly action: Action;
 }

@@ -216,7 +216,7 @@ export function matchIban(view: View, digit: number, found: Found): Answer {
     } else if ((code !== 0x20 && code !== 0x2d && code !== 0x2e) || index > end) return NONE;
   }
   if (end >= high && !final) return hold(found, start);
-  if (has(view, end, LETTER | DIGIT) || !isIban(text.slice(start, end).replace(/[ .-]/g, ""))) return NONE;
+  if (has(view, end, LETTER | DIGIT) || !isIban(text, start, end)) return NONE;
   return set(found, "IBAN", start, end);
 }
 

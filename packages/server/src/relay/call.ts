@@ -42,7 +42,7 @@ export async function relayCall(session: Session, exchange: Exchange, ports: Rel
     records.verdict = verdict;
     refuseBlocked(verdict);
     // 6 What may not reach the model is masked or refused; before 5, so that nobody is asked about what cannot go on.
-    const outgoing = maskRequest(session, exchange, request, records, ports);
+    const outgoing = await maskRequest(session, exchange, request, records, ports);
     // 5 A human decides. What people said is good for this call alone, and only if policy would still hold it so.
     if (verdict.verdict === "hold") {
       const again = (): void => refuseChanged(verdict, judge(), session, ports);
@@ -119,6 +119,11 @@ async function waitingAside(session: Session, ports: RelayPorts, waiting: Promis
   admit(session, ports);
 }
 
+/** A part of an answer may begin or end in the middle of a value: where answers are masked, all of one is asked for. */
+const PART_OF_ANSWER = ["range", "if-range"];
+/** Of a body that is not sent as it came. */
+const DIGESTS = ["content-md5", "digest", "content-digest", "repr-digest"];
+
 function mayOverlap(session: Session, operation: Operation): boolean {
   return session.connection.evidence === "overlap" && isInference(operation);
 }
@@ -145,7 +150,10 @@ function forward(
       connection: connection.name,
       method: exchange.method,
       path: exchange.path + exchange.query,
-      headers: forwardedHeaders(exchange.headers),
+      headers: forwardedHeaders(exchange.headers, [
+        ...(mask === undefined ? [] : PART_OF_ANSWER),
+        ...(records.forwarded === undefined ? [] : DIGESTS),
+      ]),
       ...(request.ended
         ? { length: request.bytes.length }
         : exchange.length === undefined

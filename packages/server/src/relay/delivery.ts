@@ -1,5 +1,5 @@
 import { type HeaderList, HoopishError, type HttpAnswer, toHoopishError } from "@hoopish/protocol";
-import { inspectionProblem, Masker } from "../masking/masker.ts";
+import { type BodyMasker, createMasker, inspectionProblem } from "../masking/masker.ts";
 import type { MaskPlan } from "../masking/plan.ts";
 import type { Verdict } from "../policy/question.ts";
 import type { EndListener, SessionEnd } from "../sessions/end-listeners.ts";
@@ -31,7 +31,11 @@ export class Delivery implements UpstreamListener, EndListener {
   readonly #decided: Promise<void>;
   readonly #limitBytes: number;
   readonly #inspection: Inspection | undefined;
-  #masker: Masker | undefined;
+  #masker: BodyMasker | undefined;
+  /** The head waits for the first bytes: until they were looked into, the answer may still be refused. */
+  #holdsHead = false;
+  /** What an analyzer is asked about is taken in order. */
+  #analyzed: Promise<void> | undefined;
   #settle!: { resolve: () => void; reject: (error: unknown) => void };
   #state: State = "waiting";
   #upstream: Upstream | undefined;
@@ -199,9 +203,14 @@ export class Delivery implements UpstreamListener, EndListener {
       headers = without(headers, "content-encoding", "content-length");
     }
     const type = headerValue(answer.headers, "content-type");
+    if (this.#inspection !== undefined && answer.status === 206) {
+      throw new HoopishError("response_uninspectable", "the answer cannot be looked into: it is a part of one");
+    }
     if (this.#inspection !== undefined && this.#mayLookInto(type, this.#inspection)) {
-      this.#masker = new Masker(this.#inspection.plan, type);
+      this.#masker = createMasker(this.#inspection.plan, type);
+      if (this.#inspection.plan.analyze !== undefined) this.#analyzed = Promise.resolve();
       this.#records.answerTally = this.#masker.tally;
+      this.#holdsHead = this.#inspection.plan.analyze !== undefined || !/^text\/event-stream\b/i.test(type ?? "");
       // What is masked has another length, and other digests.
       headers = without(headers, "content-length", "content-md5", "digest", "content-digest", "repr-digest", "etag");
     }
@@ -228,8 +237,12 @@ export class Delivery implements UpstreamListener, EndListener {
     }
     if (this.#masker === undefined) this.#fresh.push(bytes);
     else {
+      if (this.#analyzed !== undefined) {
+        this.#afterAnalysis((masker) => masker.push(bytes));
+        return;
+      }
       try {
-        const masked = this.#masker.push(bytes);
+        const masked = this.#masker.push(bytes) as Buffer;
         if (masked.length > 0) this.#fresh.push(masked);
       } catch (error) {
         this.fail(answerRefused(error));
@@ -258,7 +271,9 @@ export class Delivery implements UpstreamListener, EndListener {
       // A head alone belongs to the decision's record, which need not wait for company any longer.
       this.#records.flush();
       this.#decided.then(
-        () => this.#deliverHead(),
+        () => {
+          if (!this.#holdsHead) this.#deliverHead();
+        },
         () => undefined,
       );
       this.#giveCredit(credit);
@@ -276,13 +291,41 @@ export class Delivery implements UpstreamListener, EndListener {
   #finish(trailers: HeaderList): void {
     const head = this.#head;
     if (this.#state !== "answering" || head === undefined) return;
+    if (this.#analyzed !== undefined) {
+      this.#afterAnalysis(
+        (masker) => masker.end(),
+        () => this.#finishWhole(head, trailers),
+      );
+      return;
+    }
     try {
-      const rest = this.#masker?.end();
+      const rest = this.#masker?.end() as Buffer | undefined;
       if (rest !== undefined && rest.length > 0) this.#fresh.push(rest);
     } catch (error) {
       this.fail(answerRefused(error));
       return;
     }
+    this.#finishWhole(head, trailers);
+  }
+
+  /** One after another; an analyzer that does not answer ends the call. */
+  #afterAnalysis(work: (masker: BodyMasker) => Buffer | Promise<Buffer>, then?: () => void): void {
+    const masker = this.#masker;
+    if (masker === undefined) return;
+    this.#analyzed = this.#analyzed
+      ?.then(async () => {
+        if (this.#state !== "answering") return;
+        const masked = await work(masker);
+        // The call may have ended while the analyzer was asked.
+        if ((this.#state as State) !== "answering") return;
+        if (masked.length > 0) this.#fresh.push(masked);
+        if (then === undefined) this.#scheduleTurn();
+        else then();
+      })
+      .catch((error: unknown) => this.fail(answerRefused(error)));
+  }
+
+  #finishWhole(head: AnswerHead, trailers: HeaderList): void {
     const bytes = joined(this.#fresh);
     const alone = !this.#begun && !this.#sink.headSent && trailers.length === 0;
     this.#fresh = [];

@@ -50,8 +50,9 @@ const ANSWER_DROPS: ReadonlySet<string> = new Set([
 ]);
 
 /** What goes to the agent. Fields that `connection` names go no further either. */
-export function forwardedHeaders(headers: HeaderList): string[] {
-  return filtered(headers, HOP_BY_HOP, CLIENT_ONLY);
+export function forwardedHeaders(headers: HeaderList, without: readonly string[] = []): string[] {
+  const kept = filtered(headers, HOP_BY_HOP, CLIENT_ONLY);
+  return without.length === 0 ? kept : filtered(kept, new Set(without), undefined);
 }
 
 /** What of the model server's answer goes to the client. `content-length` stays: the body is passed on as it is. */

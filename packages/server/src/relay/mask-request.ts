@@ -1,5 +1,5 @@
 import { HoopishError, toHoopishError } from "@hoopish/protocol";
-import { inspectionProblem, maskWhole } from "../masking/masker.ts";
+import { inspectionProblem, maskAnalyzed } from "../masking/masker.ts";
 import type { Session } from "../sessions/session.ts";
 import type { CallRecords } from "./call-records.ts";
 import type { Exchange } from "./exchange.ts";
@@ -11,13 +11,13 @@ import type { ReadRequest } from "./request.ts";
  * What the model is asked: the request, without what the rules keep from it.
  * @throws HoopishError policy_blocked for what must not pass, and for what cannot be looked into
  */
-export function maskRequest(
+export async function maskRequest(
   session: Session,
   exchange: Exchange,
   request: ReadRequest,
   records: CallRecords,
   ports: RelayPorts,
-): ReadRequest {
+): Promise<ReadRequest> {
   const { connection } = session;
   const plan = ports.masks(connection.name).request;
   if (plan === undefined || request.bytes.length === 0) return request;
@@ -26,7 +26,7 @@ export function maskRequest(
     const type = headerValue(exchange.headers, "content-type");
     const problem = encoding === "identity" || encoding === "" ? inspectionProblem(type) : "it is compressed";
     if (problem !== undefined) throw new HoopishError("response_uninspectable", `it cannot be looked into: ${problem}`);
-    const { bytes, tally } = maskWhole(request.bytes, type, plan);
+    const { bytes, tally } = await maskAnalyzed(request.bytes, type, plan);
     if (tally.counts.size === 0) return request;
     records.forwarded = { bytes, tally };
     return { ...request, bytes };

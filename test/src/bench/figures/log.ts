@@ -17,7 +17,7 @@ export async function logFigure(bench: Bench): Promise<FigureResult> {
   }
   const folder = mkdtempSync(join(MEMORY, "hoopish-bench-"));
   try {
-    return await compare(bench, disk, await bench.another(join(folder, "hoopish.db")));
+    return await compare(bench, disk, await bench.another({ store: join(folder, "hoopish.db") }));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

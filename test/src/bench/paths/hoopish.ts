@@ -32,9 +32,8 @@ export async function startHoopish(
   dir: string,
   tapUrl: string,
   profileDir: string | undefined,
-  store?: string,
+  where: { readonly store?: string; readonly serverExtra?: string } = {},
 ): Promise<Hoopish> {
-  const where = store === undefined ? {} : { store };
   const world = await World.start({ dir, modelProcess: true, connections: CONNECTIONS, rules: RULES, ...where });
   const modelPid = childrenOf(process.pid).find((pid) => commandLine(pid).includes("model-server/main.js"));
   const profiled = (program: string): string[] =>
