@@ -37,6 +37,8 @@ describe("initConfig", () => {
     const text = initConfig({ publicUrl: "https://gateway.bank.example" })
       .replace(/^trustProxy: true$/m, "")
       .replace(/# (tls: )/, "$1")
+      .replace(/^( +)# (- \{ name: bulk)/m, "$1$2")
+      .replace(/^# masking:\n# /m, "masking:\n")
       .replace(
         /^( +)# (- file:|- witness:|- timestamp:| {2}required:|algorithms:|jwksUri:|- issuer:| {2}kind:| {2}audience:| {2}clients:| {2}claims:)/gm,
         "$1$2",
@@ -44,6 +46,7 @@ describe("initConfig", () => {
     const readable = { env: {}, readFile: (path: string) => keyFile(path) ?? Buffer.from(CA_PEM) };
     const check = checkConfigBytes(Buffer.from(text), "config.yaml", readable);
     expect(check).toHaveProperty("config");
+    expect("config" in check && [check.config.rules.length, check.config.masking.length]).toEqual([2, 1]);
     expect("config" in check && check.config.identity.issuers.map((issuer) => issuer.kind)).toEqual([
       "human",
       "service",

@@ -115,6 +115,11 @@ connections:
 # All are read. No rule that allows: no access.
 rules:
   - { name: scientists, connections: [model-x], groups: [data-science], then: allow }
+  # - { name: bulk, connections: ["*"], when: call.rows > 100, then: hold, approval: { groups: [risk-officers] } }
+
+# What is masked in answers, while they stream, or kept from the model (direction: request).
+# masking:
+#   - { name: answers, connections: ["*"], direction: response, detect: [US_SSN, CREDIT_CARD, IBAN, EMAIL, PHONE], action: redact }
 
 # How long running calls may go on when the server is told to stop.
 drain: 20s
