@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 
 /** Checks over digits as text. */
 
@@ -168,7 +168,7 @@ export function isBase58Address(text: string): boolean {
   }
   // Versions of addresses that are in use.
   if (decoded[0] !== 0 && decoded[0] !== 5) return false;
-  const sha = (data: Uint8Array): Buffer => createHash("sha256").update(data).digest();
+  const sha = (data: Uint8Array): Buffer => hash("sha256", data, "buffer");
   return sha(sha(decoded.subarray(0, 21)))
     .subarray(0, 4)
     .equals(decoded.subarray(21));

@@ -64,8 +64,8 @@ for (const [context, words] of Object.entries(WORDS)) {
 }
 const LONGEST = Math.max(...Object.values(WORDS).flatMap((words) => words.split(" ").map((word) => word.length)));
 
-/** The last answer: numbers stand in rows, and what is said of one is said of the next. −1: none of this text. */
-const last = { at: -1, found: undefined as Context | undefined, start: 0 };
+/** The last answer: what stands before it is not read again. −1: none of this text. */
+const last = { at: -1, found: undefined as Context | undefined, start: 0, boundary: false };
 
 /** Another text is looked at. */
 export function forgetContext(): void {
@@ -74,62 +74,74 @@ export function forgetContext(): void {
 
 /** What the nearest of these words before `at` says. */
 export function contextBefore(text: string, at: number): Context | undefined {
-  if (last.at >= 0 && last.at <= at && (last.found === undefined || last.start >= at - CONTEXT_REACH)) {
-    let index = last.at;
-    while (index < at && (classOf(text.charCodeAt(index)) & LETTER) === 0) index++;
-    if (index === at) {
-      last.at = at;
-      return last.found;
-    }
+  const low = Math.max(0, at - CONTEXT_REACH);
+  const known = last.at >= 0 && last.at <= at;
+  const from = known ? Math.max(low, last.at) : low;
+  read.found = undefined;
+  read.boundary = false;
+  read.named = false;
+  const stopped = readBackwards(text, at, from);
+  let found = read.found as Context | undefined;
+  let start = read.start;
+  let boundary = read.boundary;
+  // What was said before counts on, unless another member of a document has begun since.
+  const carries = found === undefined && !stopped && known && last.found !== undefined && last.start >= low;
+  if (carries && !(read.named && last.boundary)) {
+    ({ found, start } = last);
+    boundary ||= last.boundary;
   }
-  last.found = readBackwards(text, at);
   last.at = at;
-  last.start = wordAt;
-  return last.found;
+  last.found = found;
+  last.start = start;
+  last.boundary = boundary;
+  return found;
 }
 
-/** Where the word began that was found last. */
-let wordAt = 0;
+/** What readBackwards has seen: a word, where it began; whether a member of a document began behind it; another word. */
+const read = { found: undefined as Context | undefined, start: 0, boundary: false, named: false };
 
-/** Makes nothing on its way. */
-function readBackwards(text: string, at: number): Context | undefined {
-  const from = Math.max(0, at - CONTEXT_REACH);
+/** @returns true when nothing that stands further before can count; makes nothing on its way */
+function readBackwards(text: string, at: number, from: number): boolean {
   let index = at - 1;
-  let named = false;
   while (index >= from) {
     const code = text.charCodeAt(index);
     // In JSON: what another member is called says nothing about this one, if this one has a name that says something.
-    if (named && code === 0x2c && beginsMember(text, index + 1)) return undefined;
-    // The end of a word.
-    if ((classOf(code) & LETTER) === 0) {
-      index--;
-      continue;
+    if (code === 0x2c && beginsMember(text, index + 1)) {
+      if (read.named) return true;
+      read.boundary = true;
     }
-    const end = index + 1;
-    named = true;
+    if ((classOf(code) & LETTER) === 0) index--;
+    else {
+      const next = wordBackwards(text, index, from);
+      if (next === FOUND) return true;
+      index = next;
+    }
+  }
+  return false;
+}
+
+const FOUND = -2;
+
+/** A word and its humps, from its last letter on. @returns where to go on, or FOUND */
+function wordBackwards(text: string, lastLetter: number, from: number): number {
+  let index = lastLetter;
+  let end = index + 1;
+  let first = true;
+  while (index >= from && (classOf(text.charCodeAt(index)) & LETTER) !== 0) {
     let hash = 0;
-    for (;;) {
+    do {
       const code = text.charCodeAt(index);
       hash = step(hash, code < 0x5b && code > 0x40 ? code + 32 : code);
       index--;
-      // Each hump is a word, and so is all of it.
-      if (index < from ? beginsThere(text, from) : beginsHump(text, index)) {
-        const found = lookUp(text, index + 1, end, hash);
-        if (found !== undefined) return found;
-        if (isGeneric(hash)) named = false;
-      }
-      if (index < from || (classOf(text.charCodeAt(index)) & LETTER) === 0) break;
-      if (beginsHump(text, index)) {
-        const again = humpsBefore(text, index, from);
-        if (again !== undefined) return again;
-      }
-    }
+    } while (index >= from && !beginsHump(text, index));
+    // One that is cut at the end of what is looked at is none.
+    if ((index < 0 || beginsHump(text, index)) && lookUp(text, index + 1, end, hash)) return FOUND;
+    if (first && !isGeneric(hash)) read.named = true;
+    first = false;
+    end = index + 1;
   }
-  return undefined;
+  return index;
 }
-
-/** A word that is cut at the end of what is looked at is none. */
-const beginsThere = (text: string, from: number): boolean => from === 0 || beginsHump(text, from - 1);
 
 /** Whether a word begins right after `index`: nothing of a word is there, or a hump ends. */
 function beginsHump(text: string, index: number): boolean {
@@ -155,29 +167,15 @@ function beginsMember(text: string, at: number): boolean {
   return text.charCodeAt(index) === 0x22;
 }
 
-/** The single humps before one that said nothing, from the nearest on. */
-function humpsBefore(text: string, last: number, from: number): Context | undefined {
-  let index = last;
-  while (index >= from && (classOf(text.charCodeAt(index)) & LETTER) !== 0) {
-    const end = index + 1;
-    let hash = 0;
-    do {
-      const code = text.charCodeAt(index);
-      hash = step(hash, code < 0x5b && code > 0x40 ? code + 32 : code);
-      index--;
-    } while (index >= from && !beginsHump(text, index));
-    if (index < from && !beginsThere(text, from)) return undefined;
-    const found = lookUp(text, index + 1, end, hash);
-    if (found !== undefined) return found;
-  }
-  return undefined;
-}
-
-function lookUp(text: string, start: number, end: number, hash: number): Context | undefined {
-  if (end - start > LONGEST) return undefined;
+/** Whether this word says something: then it is in `read`. */
+function lookUp(text: string, start: number, end: number, hash: number): boolean {
+  if (end - start > LONGEST) return false;
   const list = hashes.get(hash);
-  if (list === undefined) return undefined;
-  wordAt = start;
+  if (list === undefined) return false;
   const word = text.slice(start, end).toLowerCase();
-  return list.find((one) => one.word === word)?.context;
+  const found = list.find((one) => one.word === word)?.context;
+  if (found === undefined) return false;
+  read.found = found;
+  read.start = start;
+  return true;
 }

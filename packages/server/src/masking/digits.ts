@@ -81,35 +81,75 @@ function joined(kind: number, next: number): number {
   return STRANGE;
 }
 
+/** Where the chain began that was read last, and whether nothing joins its last group. −1: another text is looked at. */
+let chainStart = -1;
+let chainEnded = false;
+
+/** Another text is looked at. */
+export function forgetChain(): void {
+  chainStart = -1;
+}
+
 /** @returns false when it goes on beyond what can be seen */
 function readChain({ text, high, final }: View, start: number): boolean {
   source = text;
-  count = 0;
-  let at = start;
-  let total = 0;
-  let separator = 0;
-  while (count < MAX_GROUPS) {
-    const from = at;
-    while (at < high && at - start < MAX_CHAIN && isDigit(text.charCodeAt(at))) at++;
-    total += at - from;
-    starts[count] = from;
-    ends[count] = at;
-    totals[count] = total;
-    separators[count] = separator;
-    count++;
-    if (at - start >= MAX_CHAIN) return true;
-    const gap = at;
-    separator = 0;
+  // Numbers stand in rows: what was read for the one before is read once.
+  if (chainStart >= 0 && count > 1 && starts[1] === start) shiftChain();
+  else {
+    count = 0;
+    chainEnded = false;
+    readGroup(text, high, start, start, 0);
+  }
+  chainStart = start;
+  while (!chainEnded && count < MAX_GROUPS) {
+    const gap = endOf(count - 1);
+    if (gap - start >= MAX_CHAIN) return true;
+    let at = gap;
+    let separator = 0;
     while (at < high && at - gap < MAX_SEPARATOR) {
       const kind = separatorOf(text.charCodeAt(at));
       if (kind === 0) break;
       separator = separator === 0 ? kind : joined(separator, kind);
       at++;
     }
-    if (at === high) return final;
-    if (at === gap || !isDigit(text.charCodeAt(at))) return true;
+    if (at === high) {
+      chainStart = -1;
+      return final;
+    }
+    if (at === gap || !isDigit(text.charCodeAt(at))) {
+      chainEnded = true;
+      return true;
+    }
+    readGroup(text, high, start, at, separator);
   }
   return true;
+}
+
+function readGroup(text: string, high: number, start: number, from: number, separator: number): void {
+  let at = from;
+  while (at < high && at - start < MAX_CHAIN && isDigit(text.charCodeAt(at))) at++;
+  starts[count] = from;
+  ends[count] = at;
+  totals[count] = (count === 0 ? 0 : totalOf(count - 1)) + at - from;
+  separators[count] = separator;
+  count++;
+}
+
+/** The chain without its first group; a last one that was cut is read again. */
+function shiftChain(): void {
+  if (endOf(count - 1) - chainStart >= MAX_CHAIN) {
+    count--;
+    chainEnded = false;
+  }
+  const first = totalOf(0);
+  count--;
+  for (let group = 0; group < count; group++) {
+    starts[group] = starts[group + 1] as number;
+    ends[group] = ends[group + 1] as number;
+    totals[group] = totalOf(group + 1) - first;
+    separators[group] = separators[group + 1] as number;
+  }
+  separators[0] = 0;
 }
 
 /** What is wanted, by type: each costs time only where somebody asked for it. */
@@ -373,8 +413,10 @@ function phoneNumber(view: View, start: number, opening: number, found: Found): 
   const could = last > 0 || total >= 7;
   if (!sure && !could) return NONE;
   if (!final && high - end < PHONE_TAIL) return HOLD;
-  const tail = text.slice(end, Math.min(high, end + PHONE_TAIL));
-  const extension = mayFollow(text, end, high) ? (EXTENSION.exec(tail)?.[0].length ?? 0) : 0;
+  const follows = mayFollow(text, end, high);
+  if (!sure && !follows && lookback.is !== "phone") return NONE;
+  const tail = follows ? text.slice(end, Math.min(high, end + PHONE_TAIL)) : "";
+  const extension = follows ? (EXTENSION.exec(tail)?.[0].length ?? 0) : 0;
   if (extension === 0 && !endsThere(view, end)) return NONE;
   if (
     !sure &&

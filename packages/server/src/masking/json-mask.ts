@@ -397,26 +397,27 @@ const LONG_NUMBER = 6;
  * @returns where the first begins that is to be looked at, is the last one, or is no number
  */
 function afterNumbers(text: string, from: number): number {
+  // `| 0`: behind the end of the text there is NaN, which is no digit.
   let passed = from;
   let at = from;
   for (;;) {
     let code = text.charCodeAt(at);
     if (code === 0x2d) code = text.charCodeAt(++at);
     const digits = at;
-    while ((code - 48) >>> 0 <= 9) code = text.charCodeAt(++at);
+    while (((code | 0) - 48) >>> 0 <= 9) code = text.charCodeAt(++at);
     const whole = at - digits;
     if (whole === 0 || (whole > 1 && text.charCodeAt(digits) === 48)) return passed;
     if (code === 0x2e) {
       const fraction = ++at;
       code = text.charCodeAt(at);
-      while ((code - 48) >>> 0 <= 9) code = text.charCodeAt(++at);
+      while (((code | 0) - 48) >>> 0 <= 9) code = text.charCodeAt(++at);
       if (at === fraction) return passed;
     } else if (whole >= LONG_NUMBER) return passed;
     if ((code | 0x20) === 0x65) {
       code = text.charCodeAt(++at);
       if (code === 0x2b || code === 0x2d) code = text.charCodeAt(++at);
       const exponent = at;
-      while ((code - 48) >>> 0 <= 9) code = text.charCodeAt(++at);
+      while (((code | 0) - 48) >>> 0 <= 9) code = text.charCodeAt(++at);
       if (at === exponent) return passed;
     }
     while (code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09) code = text.charCodeAt(++at);

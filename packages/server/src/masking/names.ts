@@ -172,11 +172,17 @@ export function matchWrittenDate(view: View, start: number, found: Found): Answe
   return date === undefined ? NONE : set(found, "DATE_OF_BIRTH", start, start + date.length);
 }
 
-/** One or two digits, and then a space or "th". */
+/** A day of a month, and then "th", or a space and a capital or "of". */
 function mayBeDay(text: string, start: number, high: number): boolean {
   let at = start + 1;
-  if (at < high && (classOf(text.charCodeAt(at)) & DIGIT) !== 0) at++;
+  if (at < high && (classOf(text.charCodeAt(at)) & DIGIT) !== 0) {
+    if (text.charCodeAt(start) > 0x33) return false;
+    at++;
+  }
   if (at >= high) return true;
   const code = text.charCodeAt(at);
-  return code === 0x20 || code === 0x73 || code === 0x6e || code === 0x72 || code === 0x74;
+  if (code !== 0x20) return code === 0x73 || code === 0x6e || code === 0x72 || code === 0x74;
+  if (at + 1 >= high) return true;
+  const next = text.charCodeAt(at + 1);
+  return next === 0x6f || (classOf(next) & UPPER) !== 0;
 }

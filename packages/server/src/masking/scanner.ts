@@ -1,7 +1,7 @@
 import { type Answer, type Found, HOLD, MATCH, NONE, type View } from "./candidate.ts";
 import { ASCII_CLASSES, classOf, DIGIT, LETTER, LOCAL, TRIGGER, UPPER } from "./chars.ts";
 import { forgetContext } from "./context.ts";
-import { matchDigits, type Wanted } from "./digits.ts";
+import { forgetChain, matchDigits, type Wanted } from "./digits.ts";
 import { matchName, matchStreet, matchWrittenDate } from "./names.ts";
 import {
   matchApiKey,
@@ -81,6 +81,7 @@ export class Scanner {
     view.high = high;
     view.final = final;
     forgetContext();
+    forgetChain();
     this.#at = from;
     this.#colonsSeen = from;
     this.#noEmailBefore = from;
