@@ -3,7 +3,14 @@ import { createServer as createHttpServer, type Server } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
-import { AGENT_TUNNEL_PATH, CLIENT_TUNNEL_PATH, type Discovery, HoopishError, serverOrigin } from "@hoopish/protocol";
+import {
+  AGENT_TUNNEL_PATH,
+  CLIENT_TUNNEL_PATH,
+  type Discovery,
+  HoopishError,
+  type StoredRecord,
+  serverOrigin,
+} from "@hoopish/protocol";
 import { attachUpgrade } from "@hoopish/tunnel";
 import { Challenges } from "./agents/challenges.ts";
 import { createDispatch } from "./agents/dispatch.ts";
@@ -31,8 +38,9 @@ import { SeenPrincipals } from "./identity/seen-principals.ts";
 import { LockBook } from "./locks/locks.ts";
 import { type AnalyzerOf, compileMasks } from "./masking/plans.ts";
 import type { AnswerInChat } from "./notifications/port.ts";
-import { compilePolicy } from "./policy/policy.ts";
+import { compilePolicy, type Policy } from "./policy/policy.ts";
 import { RateCounters } from "./policy/rate-counters.ts";
+import { longestWindowMs, UsageRestorer } from "./policy/restore-usage.ts";
 import { createHttpEntry } from "./protocols/http/http-entry.ts";
 import type { RelayPorts } from "./relay/ports.ts";
 import { WaitingRoom } from "./relay/waiting-room.ts";
@@ -123,7 +131,7 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
     log,
     approvals,
     waiting: new WaitingRoom(),
-    usage: new RateCounters(),
+    usage: await restoredUsage(policy, config.connections, ports),
     agents: createDispatch(roster),
     inFlight,
     now,
@@ -213,6 +221,22 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
       await log.append([{ type: "server.stopped", reason }]);
     },
   };
+}
+
+/** What rates have counted before this server started. */
+async function restoredUsage(
+  policy: Policy,
+  connections: Config["connections"],
+  { reader, now }: Pick<ServerPorts, "reader" | "now">,
+): Promise<RateCounters> {
+  const counters = new RateCounters();
+  const windowMs = longestWindowMs(policy);
+  if (windowMs === 0) return counters;
+  const restorer = new UsageRestorer(policy, connections, (charge, atMs) => counters.charge(charge, atMs));
+  for await (const batch of reader.export({ sinceMs: now() - windowMs, untilMs: now() + 1 }, false)) {
+    for (const item of batch) if (item.kind === "record") restorer.add(JSON.parse(item.leaf) as StoredRecord);
+  }
+  return counters;
 }
 
 /** Time for the last frames (why sessions ended, GOAWAY) to leave before sockets are cut. */

@@ -20,6 +20,7 @@ const RULES = `
     when: call.tokensRequested == 322
     then: hold
     approval: { groups: [risk-officers], wait: 8s, expires: 1m, scope: session, window: 1m, breakGlass: [data-science] }
+  - { name: daily-rows, connections: [credit], when: call.rows == 7, then: block, rate: { rows: 14, per: 1d, by: user } }
   - name: long-answers
     connections: [chat]
     when: call.tokensRequested == 321
@@ -136,6 +137,7 @@ describe("a bulk prediction", () => {
       rules: [
         { name: "scientists", matched: true },
         { name: "bulk-prediction", matched: true, why: "call.rows > 100 is true" },
+        { name: "daily-rows", matched: false },
         { name: "no-repository-admin", matched: false },
       ],
     });
@@ -317,6 +319,17 @@ describe("a bulk prediction", () => {
     await other.program.stop("SIGINT");
   });
 
+  it("within a budget is counted, and a server that was killed has forgotten nothing", async () => {
+    for (const value of [1, 2]) expect((await infer(bulk(7, value))).status).toBe(200);
+    await world.server.stop("SIGKILL");
+    await world.startServer();
+    credit = await world.connect("scientist", "credit", ["--reason", "Q3 validation"]);
+    await until(async () => (await world.cli("scientist", ["connections"])).stdout.includes("online"));
+    const spent = await infer(bulk(7, 3));
+    expect(spent.status).toBe(429);
+    expect(await spent.text()).toContain("daily-rows");
+  }, 30_000);
+
   it("that nobody decides in time may come again, once approved, exactly once, also after a restart", async () => {
     const pending = await infer(bulk(400));
     expect(pending.status).toBe(403);
@@ -464,7 +477,7 @@ it("a stricter file says beforehand which recorded calls it would have stopped, 
   expect(changed.length).toBeGreaterThan(0);
   expect(calls).toBe(same + changed.length);
   for (const one of changed) {
-    expect(one).toMatchObject({ rows: 1, was: "allow (scientists)", would: "hold (bulk-prediction)" });
+    expect(one).toMatchObject({ was: "allow (scientists)", would: "hold (bulk-prediction)" });
   }
   const tested = await world.cli("audit", ["policy", "test", stricter]);
   expect(tested.code).toBe(1);

@@ -13,7 +13,7 @@ interface Part {
   tokens: number;
 }
 
-/** What rates have counted, in memory: sliding windows that begin anew with the server. */
+/** What rates have counted, in memory: sliding windows. A server that starts fills them from the log (restore-usage.ts). */
 export class RateCounters {
   readonly #windows = new Map<string, Part[]>();
 
