@@ -180,6 +180,12 @@ describe("events", () => {
       "data: my ssn 123-45\n\ndata: -6789 ok\n\n",
       "data: my ssn \n\ndata: [US_SSN] \n\ndata: ok\n\n",
     ],
+    ["numbers that are pieces of a text", "data: 4111\n\ndata: 1111\n\ndata: 11111111\n\n", "data: [CREDIT_CARD]\n\n"],
+    [
+      "strings that are pieces of a text",
+      'data: "4111 1111"\n\ndata: " 1111 1111."\n\n',
+      'data: ""\n\ndata: ""\n\ndata: "[CREDIT_CARD]."\n\n',
+    ],
     ["comments and unknown fields", ": 123-45-6789\nfoo: joe@bank.example\n\n", ": [US_SSN]\nfoo: [EMAIL]\n\n"],
     ["an empty stream", "", ""],
   ])("%s", (_, text, expected) => {

@@ -96,6 +96,8 @@ export class EventsBody implements StringMask {
   readonly #events: EventMask;
   /** Data that is no JSON is one text, whose pieces the events are. */
   #plain: TextMask | undefined;
+  /** The same, where each piece is a JSON string. */
+  #quoted: TextMask | undefined;
   #line = "";
   /** Lines of the event under way, with their ends. */
   #lines: { readonly text: string; readonly end: string }[] = [];
@@ -197,9 +199,14 @@ export class EventsBody implements StringMask {
       return value;
     }
     if (trimmed === "") return value;
-    if (/^[[{"\d-]/.test(trimmed)) {
+    // A number alone is a piece of a text, too: only brackets say that it is more.
+    if (/^[[{]/.test(trimmed)) {
       const masked = this.#events.event(trimmed, tag, give);
       if (masked !== undefined) return masked === trimmed ? value : masked;
+    }
+    if (/^"(?:[^"\\]|\\.)*"$/.test(trimmed)) {
+      this.#quoted ??= new TextMask(this.#plan, this.#tally, true);
+      return `"${this.#quoted.push(trimmed.slice(1, -1), false)}"`;
     }
     this.#plain ??= new TextMask(this.#plan, this.#tally, false);
     const masked = this.#plain.push(value, false);
@@ -218,6 +225,8 @@ export class EventsBody implements StringMask {
     };
     const plain = this.#plain?.push("", true) ?? "";
     if (plain !== "") give(plain, "");
+    const quoted = this.#quoted?.push("", true) ?? "";
+    if (quoted !== "") give(`"${quoted}"`, "");
     this.#events.end(give);
     return out;
   }

@@ -44,7 +44,7 @@ export interface Skeleton {
 /** What stands for more than a few invisible characters in a row, which no value has. */
 const BREAK = "\u0001";
 /** Invisible characters in a row that are seen through. */
-const MAX_INVISIBLE = 8;
+const MAX_INVISIBLE = 32;
 
 /** Characters that a skeleton changes. Quick to say no for ASCII and for the letters of most languages. */
 const SPECIAL =

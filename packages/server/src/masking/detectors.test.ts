@@ -62,6 +62,8 @@ describe("written so that it is not seen", () => {
     ["dashes of other kinds", "4111\u20111111\u20131111\u22121111"],
     ["mixed separators", "4111-1111 1111.1111"],
     ["underscores", "4111_1111_1111_1111"],
+    ["digits one by one", "4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1"],
+    ["many zero-width characters", `4111${"\u200b".repeat(30)}111111111111`],
     ["a word glued to it", "card4111111111111111USD"],
   ])("%s", (_, text) => {
     expect(mask(`x ${text} y`)).toMatch(/^x (?:card)?\[CREDIT_CARD\](?:USD)? y$/);

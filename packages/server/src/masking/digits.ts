@@ -5,7 +5,8 @@ import { isAba, isCardNumber, isIssuer, isItin, isNpi, isSsn } from "./checks.ts
 import { type Context, contextBefore } from "./context.ts";
 import type { PiiType } from "./types.ts";
 
-const MAX_GROUPS = 8;
+/** A card whose digits stand one by one. */
+const MAX_GROUPS = 19;
 /** A chain of groups is looked at up to this length; the longest value (a card with separators) is shorter. */
 const MAX_CHAIN = 48;
 const MAX_SEPARATOR = 3;

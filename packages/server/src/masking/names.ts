@@ -29,6 +29,8 @@ const NOT_NAMES: ReadonlySet<string> = new Set(
     "Account Number Data Service Support No Yes Not Street Road Avenue Mr Mrs Ms Miss Mx Dr Prof Professor"
   ).split(" "),
 );
+/** A name ends before them. */
+const AFTER_NAMES: ReadonlySet<string> = new Set("Apt Suite Unit Floor Box Street Road Avenue".split(" "));
 const PARTICLES: ReadonlySet<string> = new Set("van von de der den da di du la le el al bin of".split(" "));
 
 const isLetter = (code: number): boolean => (classOf(code) & LETTER) !== 0;
@@ -48,6 +50,7 @@ export function matchName(view: View, start: number, found: Found): Answer {
     const word = text.slice(from, at);
     if (isUpper(text.charCodeAt(from))) {
       if (words === 0 && NOT_NAMES.has(word)) return NONE;
+      if (AFTER_NAMES.has(word)) break;
       words++;
       end = at;
       // An initial's point belongs to the name, a sentence's does not.
