@@ -5,6 +5,7 @@ export * from "./canonical-bytes.ts";
 export * from "./commitment.ts";
 export * from "./control-api.ts";
 export * from "./errors.ts";
+export * from "./fold-name.ts";
 export * from "./frames.ts";
 export * from "./gate-api.ts";
 export * from "./ids.ts";

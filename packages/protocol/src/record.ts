@@ -90,8 +90,6 @@ export interface RecordBodies {
     masked?: Readonly<Record<string, number>>;
     /** `TYPE:digest` of the first of them, keyed: whether two were the same value, and never which. */
     masked_digests?: readonly string[];
-    /** What of the request was not looked at, and by which setting. */
-    uninspected?: readonly string[];
     /** The request was still flowing when this was decided; its commitment stands in call.answered. */
     request_streams?: true;
   };

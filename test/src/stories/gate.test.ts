@@ -415,7 +415,7 @@ it("a lock ends a chat in the middle, within a second, and keeps him out until i
       events += 1;
       if (events === 3) {
         lockedAtMs = Date.now();
-        void world.cli("platform", ["lock", "scientist@bank.example", "--reason", "laptop lost"]);
+        void world.cli("platform", ["lock", "Scientist@Bank.Example", "--reason", "laptop lost"]);
       }
     }
   };
@@ -447,7 +447,7 @@ it("the access report tells who could, who did, who agreed and who was locked ou
     detail: expect.stringContaining("risk1@bank.example said no: no ticket for this"),
   });
   expect(find("lock")).toMatchObject({
-    user: "scientist@bank.example",
+    user: "Scientist@Bank.Example",
     reason: "laptop lost",
     state: "lifted",
     last: expect.any(String),

@@ -1,4 +1,4 @@
-import { HoopishError, isLockId, type LockView, lockListSchema, lockViewSchema } from "@hoopish/protocol";
+import { foldName, HoopishError, isLockId, type LockView, lockListSchema, lockViewSchema } from "@hoopish/protocol";
 import type { Context } from "../context.ts";
 import { table } from "../terminal/table.ts";
 import { formatTime } from "../terminal/units.ts";
@@ -32,16 +32,21 @@ export async function unlock(context: Context, which: string, reason: string): P
   let id = which;
   if (!isLockId(which)) {
     const { locks } = await api.get("/api/v1/locks", lockListSchema);
-    const found = locks.filter(({ name, lifted }) => name === which && lifted === undefined);
+    const found = locks.filter(({ kind, name, lifted }) => lifted === undefined && isNamed(kind, name, which));
     if (found.length !== 1) {
-      const message = found.length === 0 ? `${which} is not locked` : `several locks are of the name ${which}`;
-      throw new HoopishError("not_found", message, { hint: "hoopish locks  lists them" });
+      const none = found.length === 0;
+      const message = none ? `${which} is not locked` : `several locks are of the name ${which}: name one by its id`;
+      throw new HoopishError(none ? "not_found" : "conflict", message, { hint: "hoopish locks  lists them" });
     }
     id = (found[0] as LockView).id;
   }
   const view = await api.delete(`/api/v1/locks/${id}`, lockViewSchema, { reason });
   context.output.show(view, (safe, style) => [`${style.good("✓")} ${safe.kind} ${safe.name} is free again`]);
 }
+
+/** Of users as the server takes them for the same. */
+const isNamed = (kind: LockView["kind"], name: string, asked: string): boolean =>
+  kind === "user" ? foldName(name) === foldName(asked) : name === asked;
 
 export async function listLocks(context: Context, all: boolean): Promise<void> {
   const list = await (await context.api()).get("/api/v1/locks", lockListSchema);

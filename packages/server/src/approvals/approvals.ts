@@ -1,6 +1,7 @@
 import {
   type ApprovalId,
   type CallId,
+  foldName,
   HoopishError,
   newApprovalId,
   type RecordActor,
@@ -231,7 +232,9 @@ export class Approvals implements ApprovalDesk {
 
   /** Somebody is locked out: what he asked for is over. */
   async userLocked(user: string): Promise<void> {
-    const his = [...this.#requests.values()].filter((request) => !isOver(request) && request.actor.name === user);
+    const his = [...this.#requests.values()].filter(
+      (request) => !isOver(request) && foldName(request.actor.name) === foldName(user),
+    );
     await Promise.all(
       his.map((request) => this.#end(request, "withdrawn", "who asked was locked").catch(this.#options.report)),
     );

@@ -1,14 +1,11 @@
-import { HoopishError, type RecordActor } from "@hoopish/protocol";
+import { foldName, HoopishError, type RecordActor } from "@hoopish/protocol";
 import type { Principal } from "../identity/principal.ts";
 import type { ApprovalRequest } from "./request.ts";
 
 /** The same human: the same subject, at any issuer, or another account of the same name. Either is enough to be himself. */
 export function isSelf(principal: Principal, actor: Pick<RecordActor, "sub" | "name">): boolean {
-  return principal.sub === actor.sub || folded(principal.user) === folded(actor.name);
+  return principal.sub === actor.sub || foldName(principal.user) === foldName(actor.name);
 }
-
-/** Names that a person takes for the same one. */
-const folded = (name: string): string => name.normalize("NFKC").toLowerCase();
 
 const inAny = (principal: Principal, groups: readonly string[]): boolean =>
   groups.some((group) => principal.groups.includes(group));

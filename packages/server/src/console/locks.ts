@@ -1,4 +1,4 @@
-import { HoopishError, isLockId, type LockId, type LockView, lockRequestSchema } from "@hoopish/protocol";
+import { foldName, HoopishError, isLockId, type LockId, type LockView, lockRequestSchema } from "@hoopish/protocol";
 import { Hono } from "hono";
 import { body } from "./body.ts";
 import { type ConsoleEnv, type ConsolePorts, demand } from "./context.ts";
@@ -16,7 +16,7 @@ export function lockRoutes(ports: ConsolePorts): Hono<ConsoleEnv> {
     const caller = context.get("caller");
     demand(caller, "admin");
     const ask = await body(context, lockRequestSchema);
-    if (ask.kind === "user" && ask.name === caller.principal.user) {
+    if (ask.kind === "user" && foldName(ask.name) === foldName(caller.principal.user)) {
       throw new HoopishError("bad_request", "nobody locks himself out: ask another administrator");
     }
     // What runs is cut whether or not the record can be written: the lock stands in either case.

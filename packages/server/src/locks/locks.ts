@@ -1,4 +1,5 @@
 import {
+  foldName,
   HoopishError,
   type LockId,
   type LockKind,
@@ -85,4 +86,5 @@ export class LockBook implements Locks {
   }
 }
 
-const keyOf = (kind: LockKind, name: string): string => `${kind}\n${name}`;
+/** Identity providers write one user in several ways; agents and connections are ours, and exact. */
+const keyOf = (kind: LockKind, name: string): string => `${kind}\n${kind === "user" ? foldName(name) : name}`;

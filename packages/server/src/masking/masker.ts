@@ -97,23 +97,24 @@ function decoded(decoder: InstanceType<typeof TextDecoder>, bytes: Buffer, strea
 export const inspectionProblem = (contentType: string | undefined): string | undefined =>
   mediaProblem(parseMediaType(contentType ?? ""));
 
+export interface MaskedBytes {
+  readonly bytes: Buffer;
+  readonly tally: Tally;
+}
+
 /** A whole body, after whoever must be asked was asked. @throws HoopishError as Masker */
 export async function maskAnalyzed(
   bytes: Buffer,
   contentType: string | undefined,
   plan: MaskPlan,
-): Promise<{ bytes: Buffer; tally: Tally }> {
+): Promise<MaskedBytes> {
   const masker = createMasker(plan, contentType);
   const first = await masker.push(bytes);
   return { bytes: Buffer.concat([first, await masker.end()]), tally: masker.tally };
 }
 
 /** A whole body, by the built-in detectors alone. @throws HoopishError as Masker */
-export function maskWhole(
-  bytes: Buffer,
-  contentType: string | undefined,
-  plan: MaskPlan,
-): { bytes: Buffer; tally: Tally } {
+export function maskWhole(bytes: Buffer, contentType: string | undefined, plan: MaskPlan): MaskedBytes {
   const masker = new Masker(plan, contentType);
   const first = masker.push(bytes);
   const rest = masker.end();

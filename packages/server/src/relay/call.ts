@@ -38,11 +38,18 @@ export async function relayCall(session: Session, exchange: Exchange, ports: Rel
       refuseUnclear(operation.unclear, session, records);
     // 4 Pure, so that the same call gets the same verdict, and can be asked again later.
     const judge = (): Verdict => ports.policy().judge(questionOf(session, exchange, request, operation, ports));
-    const verdict = judge();
+    let verdict = judge();
     records.verdict = verdict;
     refuseBlocked(verdict);
     // 6 What may not reach the model is masked or refused; before 5, so that nobody is asked about what cannot go on.
-    const outgoing = await maskRequest(session, exchange, request, records, ports);
+    const masking = maskRequest(session, exchange, request, records, ports);
+    const outgoing = masking instanceof Promise ? await masking : masking;
+    if (masking instanceof Promise) {
+      // An analyzer took its time: calls beside this one may have used up what it was let through for.
+      verdict = judge();
+      records.verdict = verdict;
+      refuseBlocked(verdict);
+    }
     // 5 A human decides. What people said is good for this call alone, and only if policy would still hold it so.
     if (verdict.verdict === "hold") {
       const again = (): void => refuseChanged(verdict, judge(), session, ports);

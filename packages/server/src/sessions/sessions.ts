@@ -1,4 +1,5 @@
 import {
+  foldName,
   HoopishError,
   newSessionId,
   type RecordDraft,
@@ -133,7 +134,9 @@ export class Sessions {
 
   /** A lock was set: what it shuts out ends, at once. @returns how many sessions */
   async lockOut(kind: "user" | "connection", name: string, reason: string, by: string): Promise<number> {
-    const shut = this.list().filter((one) => (kind === "user" ? one.principal.user : one.connection.name) === name);
+    const shut = this.list().filter((one) =>
+      kind === "user" ? foldName(one.principal.user) === foldName(name) : one.connection.name === name,
+    );
     const end: SessionEnd = { reason: `locked: ${reason}`, code: "access_denied", by };
     await Promise.allSettled(shut.map((session) => this.end(session, end)));
     return shut.length;

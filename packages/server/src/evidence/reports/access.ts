@@ -1,4 +1,4 @@
-import type { AccessRow, RecordActor, StoredRecord } from "@hoopish/protocol";
+import { type AccessRow, foldName, type RecordActor, type StoredRecord } from "@hoopish/protocol";
 import type { ExportItem } from "../port.ts";
 
 /** A rule that lets somebody in, as the report needs it. */
@@ -114,7 +114,10 @@ export class AccessTally {
   #refusedAfter(user: string | undefined, connection: string | undefined, time: string): void {
     for (const row of this.#locks.values()) {
       if (row.state !== "set" || row.last !== undefined) continue;
-      if ((user !== undefined && row.user === user) || (connection !== undefined && row.connection === connection)) {
+      if (
+        (user !== undefined && row.user !== undefined && foldName(row.user) === foldName(user)) ||
+        (connection !== undefined && row.connection === connection)
+      ) {
         row.last = time;
       }
     }
