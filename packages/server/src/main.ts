@@ -1,18 +1,8 @@
 import { hkdfSync } from "node:crypto";
-import { readFileSync, statSync, watch, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { dirname, join, resolve } from "node:path";
-import { createInterface } from "node:readline";
-import {
-  ed25519Signer,
-  formatLogKey,
-  HoopishError,
-  newLogKey,
-  parseLogKey,
-  parseVkey,
-  type StoredRecord,
-  toHoopishError,
-} from "@hoopish/protocol";
+import { dirname, join } from "node:path";
+import { ed25519Signer, parseLogKey, parseVkey, toHoopishError } from "@hoopish/protocol";
 import { Command, CommanderError } from "commander";
 import { type Logger, pino } from "pino";
 import { presidio } from "./adapters/analyzer/presidio.ts";
@@ -22,27 +12,26 @@ import { fileSpools } from "./adapters/files/spool.ts";
 import { cursorFile } from "./adapters/notifications/cursor-file.ts";
 import { httpSend } from "./adapters/notifications/http-send.ts";
 import { answerInSlack } from "./adapters/notifications/slack-answer.ts";
-import type { StoreKeys } from "./adapters/sqlite/database.ts";
 import { openSqliteStore, type SqliteStore } from "./adapters/sqlite/store.ts";
-import { verifyStore } from "./adapters/sqlite/verify/verify-store.ts";
+import { check } from "./commands/check.ts";
+import { describe } from "./commands/describe-error.ts";
+import { init } from "./commands/init.ts";
+import { storeKeys, vkeyOf } from "./commands/keys.ts";
+import { mask } from "./commands/mask.ts";
+import { coverage, policySimulate, policyTest } from "./commands/policy.ts";
+import { reloadOnChange } from "./commands/reload.ts";
+import { verify } from "./commands/verify.ts";
+import { world } from "./commands/world.ts";
 import type { Config } from "./config/config.ts";
-import { initConfig } from "./config/init.ts";
-import { newVaultKeyFile, parseVaultKey } from "./config/key-files.ts";
-import { checkConfig, loadConfig } from "./config/load.ts";
-import { configurationError, formatMistake } from "./config/mistake.ts";
+import { loadConfig } from "./config/load.ts";
 import { webhookKey } from "./config/webhook-key.ts";
-import { coverageOf } from "./coverage.ts";
 import type { Anchor } from "./evidence/anchors/anchor.ts";
 import { Anchors } from "./evidence/anchors/anchors.ts";
 import { refuseIfBehind } from "./evidence/anchors/start-check.ts";
 import type { SignedCheckpoint } from "./evidence/port.ts";
 import { actorOf } from "./identity/actor.ts";
 import { createIdentity } from "./identity/identity.ts";
-import { maskText, planFor } from "./mask-command.ts";
 import { Outbox } from "./notifications/outbox.ts";
-import { compilePolicy } from "./policy/policy.ts";
-import { runPolicyTests } from "./policy/run-tests.ts";
-import { Simulator } from "./policy/simulate.ts";
 import { type HoopishServer, startServer } from "./server.ts";
 
 const VERSION = (JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string })
@@ -146,163 +135,6 @@ function exitCode(thrown: unknown, json: boolean): number {
       `hoopish-server: ${error.message}\n${error.hint === undefined ? "" : `  try: ${error.hint}\n`}`,
     );
   return error.shape.exit;
-}
-
-/** What the configuration may read besides itself. */
-const world = { env: process.env, readFile: (path: string): Buffer => readFileSync(path) };
-
-function check(file: string, json: boolean): void {
-  const checked = checkConfig(file, world);
-  const mistakes = "mistakes" in checked ? checked.mistakes : [];
-  if (json) process.stdout.write(`${JSON.stringify({ ok: mistakes.length === 0, mistakes })}\n`);
-  else if (mistakes.length > 0) throw configurationError(mistakes);
-  else process.stdout.write(`${file}: no mistakes\n`);
-  process.exitCode = mistakes.length === 0 ? 0 : 78;
-}
-
-async function mask(options: {
-  config?: string;
-  connection?: string;
-  findings?: boolean;
-  split?: number;
-}): Promise<void> {
-  const { config, connection, findings = false, split } = options;
-  if (split !== undefined && !(Number.isInteger(split) && split > 0)) {
-    throw new HoopishError("usage", "--split takes a whole number of at least 1", { hint: "--split 1" });
-  }
-  const plan = planFor(config === undefined ? undefined : loadConfig(config, world), connection);
-  await maskText(process.stdin, plan, { findings, split }, (text) => void process.stdout.write(text));
-}
-
-function coverage(file: string, json: boolean): void {
-  const all = coverageOf(loadConfig(file, world));
-  if (json) {
-    process.stdout.write(`${JSON.stringify({ connections: all })}\n`);
-    return;
-  }
-  for (const { connection, request, response, notInspected, uninspectable } of all) {
-    process.stdout.write(`${connection}\n`);
-    for (const [name, one] of Object.entries({ request, response })) {
-      const what = [
-        ...one.detect,
-        ...one.patterns,
-        ...one.analyzers,
-        ...(one.fields === 0 ? [] : [`${one.fields} fields`]),
-      ];
-      const by = one.rules.length === 0 ? "nothing" : `${what.join(", ")} (${one.rules.join(", ")})`;
-      process.stdout.write(`  ${name.padEnd(14)}${by}\n`);
-    }
-    process.stdout.write(`  not inspected ${notInspected.join("; ")}\n  uninspectable ${uninspectable}\n`);
-  }
-}
-
-function policyTest(file: string, json: boolean): void {
-  const config = loadConfig(file, world);
-  const results = runPolicyTests(config.tests, compilePolicy(config), config.connections, Date.now());
-  const failed = results.filter(({ ok }) => !ok).length;
-  if (json) process.stdout.write(`${JSON.stringify({ ok: failed === 0, tests: results })}\n`);
-  else {
-    for (const [index, { ok, expected, got }] of results.entries()) {
-      if (!ok) process.stdout.write(`✗ tests[${index}]: expected ${expected}, got ${got}\n`);
-    }
-    process.stdout.write(`${results.length - failed} passed, ${failed} failed\n`);
-  }
-  process.exitCode = failed === 0 ? 0 : 1;
-}
-
-async function policySimulate(file: string, named: readonly string[], json: boolean): Promise<void> {
-  const config = loadConfig(file, world);
-  const groupsOf = new Map(
-    named.map((one): [string, string[]] => {
-      const at = one.indexOf("=");
-      if (at < 1)
-        throw new HoopishError("usage", "--groups takes user=group,group", { hint: "--groups a@b.example=staff" });
-      return [
-        one.slice(0, at),
-        one
-          .slice(at + 1)
-          .split(",")
-          .filter(Boolean),
-      ];
-    }),
-  );
-  const simulator = new Simulator(compilePolicy(config), config.connections, groupsOf);
-  for await (const line of createInterface({ input: process.stdin })) {
-    const record = exportedRecord(line);
-    if (record !== undefined) simulator.add(record);
-  }
-  const result = simulator.result();
-  if (json) {
-    process.stdout.write(`${JSON.stringify(result)}\n`);
-    return;
-  }
-  // What callers chose (paths stay out, users and models do not) must not drive the terminal.
-  const safe = (text: string): string => text.replace(/[^\x20-\x7e]/g, "?");
-  for (const { time, call, user, connection, kind, rows, was, would } of result.changed) {
-    const what = `${kind}${rows === undefined ? "" : ` ${rows} rows`}`;
-    process.stdout.write(`${time} ${call} ${safe(`${user} ${connection} ${what}`)}: was ${was}, would be ${would}\n`);
-  }
-  process.stdout.write(`${result.calls} calls: ${result.same} the same, ${result.changed.length} other\n`);
-  if (result.guessed.length > 0) {
-    process.stderr.write(`groups taken from the rules that let them in: ${result.guessed.map(safe).join(", ")}\n`);
-  }
-  if (result.blind) process.stderr.write("a rule looks at bodies or headers, which records do not hold\n");
-}
-
-/** One line of `audit export --format jsonl`; undefined for a payload. @throws HoopishError usage for anything else */
-function exportedRecord(line: string): StoredRecord | undefined {
-  try {
-    const { record } = JSON.parse(line) as { record?: StoredRecord };
-    return record;
-  } catch (cause) {
-    throw new HoopishError("usage", "standard input is no export in jsonl", { cause });
-  }
-}
-
-/** The configuration goes to standard output, everything else to standard error. A key that is there is never touched. */
-function init(keys: boolean): void {
-  process.stdout.write(initConfig());
-  if (!keys) return;
-  const made = [
-    ["log.key", formatLogKey(newLogKey())],
-    ["vault.key", newVaultKeyFile()],
-  ].flatMap(([path = "", content = ""]) => {
-    try {
-      writeFileSync(path, content, { flag: "wx", mode: 0o600 });
-      return [path];
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "EEXIST") return [];
-      throw new HoopishError("configuration", `${path} cannot be written here: ${(error as Error).message}`);
-    }
-  });
-  if (made.length > 0)
-    process.stderr.write(`hoopish-server: made ${made.join(" and ")}; keep copies away from this machine\n`);
-  else process.stderr.write("hoopish-server: log.key and vault.key are here already, and stay as they are\n");
-}
-
-/** Beside a running server or without one; it changes nothing. */
-function verify(file: string, tables: boolean, json: boolean): void {
-  const { store, evidence } = loadConfig(file, world);
-  const startMs = performance.now();
-  const verdict = verifyStore({ path: store.path, keys: storeKeys(evidence), tables });
-  const { records, checkpoints, findings } = verdict;
-  const ok = findings.length === 0;
-  const seconds = ((performance.now() - startMs) / 1_000).toFixed(1);
-  if (json) process.stdout.write(`${JSON.stringify({ ok, ...verdict })}\n`);
-  else {
-    for (const { message } of findings) process.stdout.write(`✗ ${message}\n`);
-    if (ok) process.stdout.write(`${records} records fit ${checkpoints} signed checkpoints (${seconds} s)\n`);
-  }
-  process.exitCode = ok ? 0 : 1;
-}
-
-const vkeyOf = (origin: string, pem: Buffer): string => ed25519Signer(origin, parseLogKey(pem)).vkey;
-
-/** The two key files. @throws HoopishError configuration when one was changed since the configuration was checked */
-function storeKeys({ origin, keyFile, vaultKeyFile, previousKeys }: Config["evidence"]): StoreKeys {
-  const vault = parseVaultKey(readFileSync(vaultKeyFile));
-  if (vault === undefined) throw new HoopishError("configuration", `${vaultKeyFile} holds no vault key`);
-  return { vault, log: { origin, privateKey: readFileSync(keyFile, "utf8"), previous: previousKeys } };
 }
 
 async function start(file: string, json: boolean): Promise<void> {
@@ -427,66 +259,6 @@ function publishing(
   return published;
 }
 
-/** Editors write a file in several steps: what stands there when they are done is what counts. */
-const SETTLE_MS = 300;
-
-/** SIGHUP, or a file that changes: the rules are read anew. One that is not good changes nothing, and is said loudly. */
-function reloadOnChange(file: string, config: Config, server: HoopishServer, logger: Logger): void {
-  let timer: NodeJS.Timeout | undefined;
-  let running: Promise<void> = Promise.resolve();
-  let last = "";
-  const reload = (by: string): void => {
-    running = running
-      .then(() => reloadPolicy(by))
-      .catch((error: unknown) => {
-        logger.error({ error: describe(error) }, "the rules could not be read anew");
-      });
-  };
-  const reloadPolicy = async (by: string): Promise<void> => {
-    const checked = checkConfig(file, world);
-    if ("mistakes" in checked) {
-      const reason = checked.mistakes.map(formatMistake).join("\n");
-      // A file that is being written changes many times; each state of it is complained of once.
-      if (reason === last && by !== "SIGHUP") return;
-      last = reason;
-      logger.error(
-        { by, mistakes: checked.mistakes },
-        "the changed configuration is not good: the rules in force stay",
-      );
-      await server.refuseReload(reason, by);
-      return;
-    }
-    last = "";
-    const stale = needsRestart(config, checked.config);
-    if (stale.length > 0) logger.warn({ keys: stale }, "these changes come into force with a restart");
-    if (await server.reload(checked.config, by)) logger.info({ by }, "other rules are in force");
-  };
-  process.on("SIGHUP", () => reload("SIGHUP"));
-  // By name in its folder: editors and Kubernetes put another file in its place.
-  const watcher = watch(dirname(resolve(file)), () => {
-    clearTimeout(timer);
-    timer = setTimeout(() => {
-      const changed = statSync(file, { throwIfNoEntry: false });
-      const stamp = changed === undefined ? "" : `${changed.ino} ${changed.mtimeMs} ${changed.size}`;
-      if (stamp !== seen && changed !== undefined) reload("the file changed");
-      seen = stamp;
-    }, SETTLE_MS).unref();
-  });
-  const first = statSync(file);
-  let seen = `${first.ino} ${first.mtimeMs} ${first.size}`;
-  watcher.on("error", (error) =>
-    logger.warn({ error: describe(error) }, "the configuration's folder cannot be watched"),
-  );
-  watcher.unref();
-}
-
-/** Top-level keys whose change a running server does not take. */
-function needsRestart(old: Config, next: Config): string[] {
-  const live: ReadonlySet<string> = new Set(["rules", "roles", "timeZone", "tests"]);
-  const keys = Object.keys(next) as (keyof Config)[];
-  return keys.filter((key) => !live.has(key) && JSON.stringify(old[key]) !== JSON.stringify(next[key]));
-}
-
 function stopOnSignal(server: HoopishServer, store: { close(): Promise<void> }, logger: Logger): void {
   let stopping = false;
   const stop = (signal: string): void => {
@@ -507,12 +279,4 @@ function stopOnSignal(server: HoopishServer, store: { close(): Promise<void> }, 
   };
   process.on("SIGTERM", () => stop("SIGTERM"));
   process.on("SIGINT", () => stop("SIGINT"));
-}
-
-/** Name, message and place of an error. Causes' own fields (which may hold what somebody sent) stay out. */
-function describe(error: unknown): object {
-  if (!(error instanceof Error)) return { type: typeof error };
-  const cause = error.cause instanceof Error ? { cause: `${error.cause.name}: ${error.cause.message}` } : {};
-  const code = error instanceof HoopishError ? { code: error.code } : {};
-  return { name: error.name, message: error.message, stack: error.stack, ...code, ...cause };
 }

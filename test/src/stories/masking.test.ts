@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from "node:fs";
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { exportLog } from "../world/log.ts";
@@ -240,4 +241,17 @@ describe("a request", () => {
     expect(decided).toMatchObject({ masked: { US_SSN: 2, STAFF_ID: 1 } });
     expect(Object.keys(decided?.payloads as object).sort()).toEqual(["forwarded", "request"]);
   });
+});
+
+it("other rules come into force while the server runs", async () => {
+  const file = world.path("server.yaml");
+  const rule = `  - { name: numbers, connections: [raw], direction: response, fields: ["$.applicant.number"], action: redact }\n`;
+  writeFileSync(file, readFileSync(file, "utf8").replace("masking:\n", `masking:\n${rule}`));
+  const endMs = Date.now() + 8_000;
+  for (;;) {
+    const text = await (await fetch(`${raw.base}/applicants/42`)).text();
+    if (text.includes('"number":"[FIELD]"')) break;
+    if (Date.now() > endMs) throw new Error(`the new rule is not in force: ${text}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
 });

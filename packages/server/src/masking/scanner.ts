@@ -1,7 +1,8 @@
 import { type Answer, type Found, HOLD, MATCH, NONE, type View } from "./candidate.ts";
 import { ASCII_CLASSES, classOf, DIGIT, LETTER, LOCAL, TRIGGER, UPPER } from "./chars.ts";
 import { forgetContext } from "./context.ts";
-import { forgetChain, matchDigits, type Wanted } from "./digits.ts";
+import { forgetChain, isInRow } from "./digit-chain.ts";
+import { matchDigits, type Wanted } from "./digits.ts";
 import { matchName, matchStreet, matchWrittenDate } from "./names.ts";
 import {
   matchApiKey,
@@ -163,7 +164,7 @@ export class Scanner {
       this.#offer(mixed);
     }
     if (this.#births) this.#offer(matchWrittenDate(view, at, found));
-    if (this.#streets) this.#offer(matchStreet(view, at, found));
+    if (this.#streets && !isInRow(at)) this.#offer(matchStreet(view, at, found));
     found.start = this.#bestStart;
     found.end = this.#bestEnd;
     found.type = this.#bestType;

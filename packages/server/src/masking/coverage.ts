@@ -1,5 +1,10 @@
-import type { Config, ConnectionConfig } from "./config/config.ts";
-import type { MaskingRule } from "./masking/rule.ts";
+import type { MaskingRule } from "./rule.ts";
+
+/** A connection, as far as this needs it. */
+export interface CoveredConnection {
+  readonly name: string;
+  readonly uninspectable: "block" | "allow";
+}
 
 /** What of one connection's traffic is looked into, by which rules, and what is not. */
 export interface ConnectionCoverage {
@@ -28,7 +33,13 @@ const NEVER = [
   "images, audio and other binary bodies",
 ];
 
-export function coverageOf({ connections, masking }: Pick<Config, "connections" | "masking">): ConnectionCoverage[] {
+export function coverageOf({
+  connections,
+  masking,
+}: {
+  readonly connections: readonly CoveredConnection[];
+  readonly masking: readonly MaskingRule[];
+}): ConnectionCoverage[] {
   return connections.map((connection) => {
     const request = direction(connection, masking, "request");
     const response = direction(connection, masking, "response");
@@ -51,7 +62,7 @@ export function coverageOf({ connections, masking }: Pick<Config, "connections" 
 }
 
 function direction(
-  { name }: ConnectionConfig,
+  { name }: CoveredConnection,
   masking: readonly MaskingRule[],
   which: MaskingRule["direction"],
 ): DirectionCoverage {

@@ -1,12 +1,15 @@
 import { createHmac, randomBytes } from "node:crypto";
-import type { Config } from "./config/config.ts";
-import { ownPatterns } from "./masking/own-patterns.ts";
-import { buildPlan, type MaskPlan } from "./masking/plan.ts";
-import { Tally } from "./masking/tally.ts";
-import { TextMask } from "./masking/text-mask.ts";
-import { PII_TYPES, SCORES } from "./masking/types.ts";
+import { HoopishError } from "@hoopish/protocol";
+import type { Config } from "../config/config.ts";
+import { loadConfig } from "../config/load.ts";
+import { ownPatterns } from "../masking/own-patterns.ts";
+import { buildPlan, type MaskPlan } from "../masking/plan.ts";
+import { Tally } from "../masking/tally.ts";
+import { TextMask } from "../masking/text-mask.ts";
+import { PII_TYPES, SCORES } from "../masking/types.ts";
+import { world } from "./world.ts";
 
-export interface MaskOptions {
+interface MaskOptions {
   /** Print what was found, one a line, and not the text. */
   readonly findings: boolean;
   /** Feed so many UTF-16 units at a time: what comes out must be the same. */
@@ -14,7 +17,7 @@ export interface MaskOptions {
 }
 
 /** Masks a text, as an answer would be. @param write gets text, or a finding a line */
-export async function maskText(
+async function maskText(
   input: AsyncIterable<Buffer>,
   plan: MaskPlan,
   { findings, split }: MaskOptions,
@@ -40,7 +43,7 @@ export async function maskText(
 }
 
 /** Every detector; or, with a configuration, what its masking rules for answers look for, or those of one connection. */
-export function planFor(config: Config | undefined, connection: string | undefined): MaskPlan {
+function planFor(config: Config | undefined, connection: string | undefined): MaskPlan {
   // A value has one pseudonym in one run, and another one in the next.
   const key = randomBytes(32);
   const mac = (value: string): Buffer => createHmac("sha256", key).update(value).digest();
@@ -53,4 +56,19 @@ export function planFor(config: Config | undefined, connection: string | undefin
   );
   const own = rules.flatMap(({ patterns, action }) => patterns.map((pattern) => ({ ...pattern, action })));
   return buildPlan(rules, ownPatterns(own), mac);
+}
+
+/** Text on standard input, masked on standard output. */
+export async function mask(options: {
+  config?: string;
+  connection?: string;
+  findings?: boolean;
+  split?: number;
+}): Promise<void> {
+  const { config, connection, findings = false, split } = options;
+  if (split !== undefined && !(Number.isInteger(split) && split > 0)) {
+    throw new HoopishError("usage", "--split takes a whole number of at least 1", { hint: "--split 1" });
+  }
+  const plan = planFor(config === undefined ? undefined : loadConfig(config, world), connection);
+  await maskText(process.stdin, plan, { findings, split }, (text) => void process.stdout.write(text));
 }
