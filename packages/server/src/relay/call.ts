@@ -52,10 +52,14 @@ export async function relayCall(session: Session, exchange: Exchange, ports: Rel
     }
     // 5 A human decides. What people said is good for this call alone, and only if policy would still hold it so.
     if (verdict.verdict === "hold") {
-      const again = (): void => refuseChanged(verdict, judge(), session, ports);
+      const again = (): void => {
+        const now = judge();
+        refuseChanged(verdict, now, session, ports);
+        // At once, as below: taking the approval takes its time, and calls beside this one are judged meanwhile.
+        charge(now, ports);
+      };
       await waitingAside(session, ports, settleHold({ session, exchange, request }, verdict, records, again, ports));
-    }
-    charge(verdict, ports);
+    } else charge(verdict, ports);
     // 7 The decision and the request become durable; 8 may overlap with it for plain inference, 10 never.
     const overlaps = verdict.verdict === "allow" && mayOverlap(session, operation);
     const decided = verdict.verdict === "hold" ? DONE : records.decided(overlaps ? "soon" : "now");
@@ -106,7 +110,12 @@ function refuseUnclear(unclear: string, session: Session, records: CallRecords):
 }
 
 /** @throws HoopishError when the call that people let through is not the one that policy would hold now */
-function refuseChanged(before: Verdict, now: Verdict, session: Session, ports: RelayPorts): void {
+function refuseChanged(
+  before: Verdict,
+  now: Verdict,
+  session: Session,
+  ports: RelayPorts,
+): asserts now is Exclude<Verdict, { verdict: "block" }> {
   if (session.ended !== undefined) throw new HoopishError(session.ended.code, session.ended.reason);
   if (ports.draining()) throw new HoopishError("server_draining", "the server is about to stop; try again");
   refuseBlocked(now);
