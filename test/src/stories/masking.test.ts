@@ -9,15 +9,19 @@ import { type Connected, World } from "../world/world.ts";
 const DETECT =
   "[US_SSN, CREDIT_CARD, EMAIL, PHONE, IBAN, US_BANK_ACCOUNT, ABA_ROUTING, DATE_OF_BIRTH, STREET_ADDRESS, PERSON]";
 const EXTRA = `masking:
-  - { name: answers, connections: [chat, raw], direction: response, detect: ${DETECT}, action: redact }
+  - { name: answers, connections: [chat, raw, small], direction: response, detect: ${DETECT}, action: redact }
   - { name: names, connections: [raw], direction: response, fields: ["$.applicant.accountNumber"], action: { mask: { keepLast: 4 } } }
   - { name: no-cards, connections: [chat], direction: request, detect: [CREDIT_CARD], action: block }
   - { name: aliases, connections: [chat], direction: request, detect: [US_SSN], action: pseudonym }
   - { name: staff, connections: [chat], direction: request, patterns: [{ type: STAFF_ID, regex: "EMP-[0-9]{6}", maxLength: 10 }], action: redact }
 `;
 
+const CONNECTIONS = `
+  - { name: chat, agent: edge-1, protocol: http, api: openai }
+  - { name: raw, agent: edge-1, protocol: http, api: generic }
+  - { name: small, agent: edge-1, protocol: http, api: generic, uninspectable: allow }`;
 const RULES = `
-  - { name: scientists, connections: [chat, raw], groups: [data-science], then: allow }
+  - { name: scientists, connections: [chat, raw, small], groups: [data-science], then: allow }
   - { name: no-lists, connections: [chat], when: '"EMAIL" in findings && findings["EMAIL"] >= 2', then: block, message: "No lists of people." }`;
 
 let world: World;
@@ -28,7 +32,7 @@ let openai: OpenAI;
 let person: Record<string, string>;
 
 beforeAll(async () => {
-  world = await World.start({ serverExtra: EXTRA, rules: RULES });
+  world = await World.start({ serverExtra: EXTRA, rules: RULES, connections: CONNECTIONS });
   await world.signIn("scientist");
   await world.signIn("audit");
   chat = await world.connect("scientist", "chat");
@@ -47,8 +51,8 @@ const question = [{ role: "user" as const, content: "Tell me about applicant 42.
 const leaks = (text: string): string[] => Object.values(person).filter((value) => text.includes(value));
 
 /** The model server answers with exactly this. */
-const say = (type: string, pieces: readonly (string | Buffer)[]): Promise<Response> =>
-  fetch(`${raw.base}/test/say`, {
+const say = (type: string, pieces: readonly (string | Buffer)[], base = raw.base): Promise<Response> =>
+  fetch(`${base}/test/say`, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ type, pieces: pieces.map((piece) => Buffer.from(piece).toString("base64")) }),
@@ -183,6 +187,23 @@ describe("an answer", () => {
       () => "cut",
     );
     expect(text).toMatch(/^(?:refused|cut|given: cut)$/);
+  });
+
+  it("that cannot be looked into passes where the connection says so, and the record names it", async () => {
+    const lenient = await world.connect("scientist", "small");
+    const binary = await say("application/octet-stream", ["\u0001"], lenient.base);
+    expect(await binary.text()).toBe("\u0001");
+    const broken = await say("application/json", ["{'ssn': '123-4", "5-6789'}"], lenient.base);
+    expect(await broken.text()).toBe("{'ssn': '123-45-6789'}");
+    const good = await say("application/json", ['{"ssn":"123-45-', '6789"}'], lenient.base);
+    expect(await good.text()).toBe('{"ssn":"[US_SSN]"}');
+    const { records } = await exportLog(world);
+    const named = (answer: Response): unknown =>
+      records.find((one) => one.type === "call.answered" && one.call === answer.headers.get("hoopish-call"));
+    expect(named(binary)).toMatchObject({ uninspected: [expect.stringContaining("application/octet-stream")] });
+    expect(named(broken)).toMatchObject({ uninspected: [expect.stringContaining("is not JSON")] });
+    expect(named(good)).toMatchObject({ masked: { US_SSN: 1 } });
+    await lenient.program.stop("SIGINT");
   });
 
   it("is never asked for in parts", async () => {

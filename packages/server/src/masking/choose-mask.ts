@@ -3,10 +3,31 @@ import { maskForm } from "./form-mask.ts";
 import { JSON_TYPES, LINE_TYPES, type MediaType } from "./media-type.ts";
 import { maskMultipart } from "./multipart-mask.ts";
 import type { MaskPlan } from "./plan.ts";
-import type { Tally } from "./tally.ts";
+import { Tally } from "./tally.ts";
+
+/** Hears why a body passes that could not be looked into. */
+export type OnUnseen = (why: string) => void;
+
+/** What is not what its type says passes as it is, where the operator has said so: then it has to be there whole. */
+function lenient(body: string, media: MediaType, plan: MaskPlan, tally: Tally, unseen: OnUnseen): string {
+  const trial = new Tally(plan);
+  try {
+    const mask = chooseMask(media, plan, trial);
+    const masked = mask.push(body) + mask.end();
+    tally.add(trial);
+    return masked;
+  } catch (error) {
+    if ((error as { code?: string }).code !== "response_uninspectable") throw error;
+    unseen((error as Error).message);
+    return body;
+  }
+}
 
 /** For a body that comes in pieces. A type that is a lie is seen through: what begins as JSON is looked at as JSON. */
-export function chooseMask(media: MediaType, plan: MaskPlan, tally: Tally): StringMask {
+export function chooseMask(media: MediaType, plan: MaskPlan, tally: Tally, unseen?: OnUnseen): StringMask {
+  if (unseen !== undefined && (JSON_TYPES.test(media.type) || LINE_TYPES.test(media.type))) {
+    return new WholeBody((body) => lenient(body, media, plan, tally, unseen));
+  }
   if (media.type === "text/event-stream") return new EventsBody(plan, tally);
   if (LINE_TYPES.test(media.type)) return new LinesBody(plan, tally);
   if (JSON_TYPES.test(media.type)) return new JsonBody(plan, tally, true);

@@ -2,7 +2,7 @@ import { HoopishError } from "@hoopish/protocol";
 import { AnalyzedText, FoundValues, planWith } from "./analyzed.ts";
 import type { Analyze } from "./analyzer.ts";
 import type { StringMask } from "./body-mask.ts";
-import { chooseMask } from "./choose-mask.ts";
+import { chooseMask, type OnUnseen } from "./choose-mask.ts";
 import { LINE_TYPES, mediaProblem, parseMediaType } from "./media-type.ts";
 import type { MaskPlan } from "./plan.ts";
 import { Tally } from "./tally.ts";
@@ -18,9 +18,9 @@ export class Masker implements BodyMasker {
   #even = true;
 
   /** @param contentType as the message has it; undefined: it has none. Ask `inspectionProblem` first. */
-  constructor(plan: MaskPlan, contentType: string | undefined) {
+  constructor(plan: MaskPlan, contentType: string | undefined, unseen?: OnUnseen) {
     this.tally = new Tally(plan);
-    this.#mask = chooseMask(parseMediaType(contentType ?? ""), plan, this.tally);
+    this.#mask = chooseMask(parseMediaType(contentType ?? ""), plan, this.tally, unseen);
   }
 
   /** @throws HoopishError response_uninspectable, policy_blocked */
@@ -50,9 +50,10 @@ export interface BodyMasker {
   end(): Buffer | Promise<Buffer>;
 }
 
-export function createMasker(plan: MaskPlan, contentType: string | undefined): BodyMasker {
+/** @param unseen what cannot be looked into passes all the same, and this hears why */
+export function createMasker(plan: MaskPlan, contentType: string | undefined, unseen?: OnUnseen): BodyMasker {
   return plan.analyze === undefined
-    ? new Masker(plan, contentType)
+    ? new Masker(plan, contentType, unseen)
     : new AnalyzedMasker(plan, contentType, plan.analyze);
 }
 

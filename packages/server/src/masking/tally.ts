@@ -52,6 +52,12 @@ export class Tally {
     return mac;
   }
 
+  /** What was counted beside it. */
+  add(other: Tally): void {
+    for (const [type, count] of other.counts) this.counts.set(type, (this.counts.get(type) ?? 0) + count);
+    for (const digest of other.digests) if (this.digests.size < MAX_DIGESTS) this.digests.add(digest);
+  }
+
   /** For records; undefined when nothing was found. */
   masked(): Readonly<Record<string, number>> | undefined {
     return this.counts.size === 0 ? undefined : Object.fromEntries([...this.counts].sort());

@@ -207,7 +207,7 @@ export class Delivery implements UpstreamListener, EndListener {
       throw new HoopishError("response_uninspectable", "the answer cannot be looked into: it is a part of one");
     }
     if (this.#inspection !== undefined && this.#mayLookInto(type, this.#inspection)) {
-      this.#masker = createMasker(this.#inspection.plan, type);
+      this.#masker = createMasker(this.#inspection.plan, type, this.#unseen());
       if (this.#inspection.plan.analyze !== undefined) this.#analyzed = Promise.resolve();
       this.#records.answerTally = this.#masker.tally;
       this.#holdsHead = this.#inspection.plan.analyze !== undefined || !/^text\/event-stream\b/i.test(type ?? "");
@@ -215,6 +215,12 @@ export class Delivery implements UpstreamListener, EndListener {
       headers = without(headers, "content-length", "content-md5", "digest", "content-digest", "repr-digest", "etag");
     }
     return { status: answer.status, headers };
+  }
+
+  /** Where the connection's setting lets pass what is not what it says, the record names it. */
+  #unseen(): ((why: string) => void) | undefined {
+    if (this.#inspection?.uninspectable !== "allow") return undefined;
+    return (why) => this.#records.uninspected.push(`response: ${why} (uninspectable: allow)`);
   }
 
   /** @throws HoopishError response_uninspectable, unless the connection's setting lets it pass, named */
