@@ -218,10 +218,13 @@ describe("a bulk prediction", () => {
         messages: [{ role: "user", content: "write 6 words" }],
       });
     await expect(ask(client)).rejects.toBeInstanceOf(OpenAI.APIConnectionTimeoutError);
+    // And once more by hand, by somebody who waits for the answer: from then on it is there until its time is over.
+    const patient = client.withOptions({ timeout: 30_000, maxRetries: 0 });
+    await expect(ask(patient)).rejects.toMatchObject({ code: "approval_pending" });
     const requests = await waiting("risk1");
     expect(requests).toHaveLength(1);
     expect((await world.cli("risk1", ["approve", requests[0]?.id ?? ""])).code).toBe(0);
-    expect((await ask(client.withOptions({ timeout: 30_000 }))).choices[0]?.message.content).toBeTruthy();
+    expect((await ask(patient)).choices[0]?.message.content).toBeTruthy();
     // Left for good: withdrawn.
     const gone = new AbortController();
     const left = infer(bulk(700), credit.base, gone.signal).catch(() => undefined);
