@@ -79,13 +79,22 @@ const json = fc.letrec((tie) => ({
 })).value;
 const records = fc.dictionary(fc.oneof(oddName, fc.string({ maxLength: 5 }).filter(parses)), json, { maxKeys: 6 });
 
+function hasEscapedName(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return Object.entries(value).some(([name, member]) => JSON.stringify(name).includes("\\") || hasEscapedName(member));
+}
+
 describe("isCanonicalRecord", () => {
   test("takes the JCS form of any object without floats", () => {
     fc.assert(
       fc.property(records, (record) => {
         const bytes = Buffer.from(canonicalize(record as Json));
-        expect(isJcsOfItself(bytes)).toBe(true);
-        same(bytes);
+        expect(isCanonicalRecord(bytes)).toBe(true);
+        // What parses is right only where V8 is (above): with names that need no escape.
+        if (!hasEscapedName(record)) {
+          expect(isJcsOfItself(bytes)).toBe(true);
+          same(bytes);
+        }
       }),
       { numRuns: 2_000 },
     );

@@ -25,7 +25,7 @@ describe("a store that cannot be written", () => {
     const { DatabaseSync } = await import("node:sqlite");
     // Another program holds the database's write lock. What the intake has is durable, so a short hold is nobody's
     // trouble; when the database has not come free, no more is taken.
-    const thief = new DatabaseSync(world.databasePath);
+    const thief = new DatabaseSync(world.databasePath, { timeout: 5_000 });
     thief.exec("BEGIN IMMEDIATE");
     let refused = await ask();
     for (let tries = 0; refused.status === 200 && tries < 100; tries++) {
