@@ -186,6 +186,11 @@ describe("events", () => {
       'data: "4111 1111"\n\ndata: " 1111 1111."\n\n',
       'data: ""\n\ndata: ""\n\ndata: "[CREDIT_CARD]."\n\n',
     ],
+    [
+      "a text before its end",
+      "data: ssn 123-45\n\ndata: -6789\n\ndata: [DONE]\n\n",
+      "data: ssn \n\ndata: [US_SSN]\n\ndata: [DONE]\n\n",
+    ],
     ["comments and unknown fields", ": 123-45-6789\nfoo: joe@bank.example\n\n", ": [US_SSN]\nfoo: [EMAIL]\n\n"],
     ["an empty stream", "", ""],
   ])("%s", (_, text, expected) => {

@@ -159,16 +159,18 @@ export class EventsBody implements StringMask {
     this.#size = 0;
     if (lines.length === 0) return blank;
     const data = lines.filter(({ text }) => /^\ufeff?data(?::|$)/.test(text));
-    const others = lines.filter(({ text }) => !/^\ufeff?data(?::|$)/.test(text));
-    const tag = others
-      .filter(({ text }) => text.startsWith("event:"))
-      .map(({ text }) => `${text}${this.#ending}`)
+    const others = new Map(
+      lines.flatMap((line) => (data.includes(line) ? [] : [[line, this.#otherLine(line.text)] as const])),
+    );
+    const tag = [...others.values()]
+      .filter((text) => text.startsWith("event:"))
+      .map((text) => `${text}${this.#ending}`)
       .join("");
     const values = data.map(({ text }) => /^\ufeff?data:? ?([\s\S]*)$/.exec(text)?.[1] ?? "");
     const value = values.join("\n");
     let before = "";
     const give = (json: string, around: string): void => {
-      before += `${around}data: ${json}${this.#ending}${this.#ending}`;
+      before += `${around}${this.#dataLines(json)}${this.#ending}${this.#ending}`;
     };
     let masked: string | undefined = value;
     if (data.length > 0) masked = this.#data(value, tag, give);
@@ -177,15 +179,12 @@ export class EventsBody implements StringMask {
     let out = before;
     let written = false;
     for (const line of lines) {
-      const index = data.indexOf(line);
-      if (index < 0) out += this.#otherLine(line.text) + line.end;
+      const other = others.get(line);
+      if (other !== undefined) out += other + line.end;
       else if (masked === value) out += line.text + line.end;
       else if (!written) {
         written = true;
-        out += masked
-          .split("\n")
-          .map((part) => `data: ${part}`)
-          .join(this.#ending);
+        out += this.#dataLines(masked);
         out += line.end === "" ? "" : line.end;
       }
     }
@@ -195,7 +194,7 @@ export class EventsBody implements StringMask {
   #data(value: string, tag: string, give: (json: string, tag: string) => void): string | undefined {
     const trimmed = value.trim();
     if (trimmed === "[DONE]") {
-      this.#events.end(give);
+      this.#flush(give);
       return value;
     }
     if (trimmed === "") return value;
@@ -221,13 +220,28 @@ export class EventsBody implements StringMask {
   #rest(): string {
     let out = "";
     const give = (json: string, around: string): void => {
-      out += `${around}data: ${json}${this.#ending}${this.#ending}`;
+      out += `${around}${this.#dataLines(json)}${this.#ending}${this.#ending}`;
     };
+    this.#flush(give);
+    return out;
+  }
+
+  /** Each line of it is a line of data. */
+  #dataLines(text: string): string {
+    return text
+      .split("\n")
+      .map((part) => `data: ${part}`)
+      .join(this.#ending);
+  }
+
+  /** What is held of every text: nothing more comes of it. */
+  #flush(give: (json: string, tag: string) => void): void {
     const plain = this.#plain?.push("", true) ?? "";
     if (plain !== "") give(plain, "");
     const quoted = this.#quoted?.push("", true) ?? "";
     if (quoted !== "") give(`"${quoted}"`, "");
+    this.#plain = undefined;
+    this.#quoted = undefined;
     this.#events.end(give);
-    return out;
   }
 }
