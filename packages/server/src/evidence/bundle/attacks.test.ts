@@ -119,7 +119,10 @@ const fileAttacks: readonly Attack[] = [
   },
   {
     name: "an edited history",
-    change: edit("checkpoints/history.jsonl", (old) => old.toString().replace(/"root":"./, '"root":"A')),
+    // Another letter, whichever it was: one root in sixty-four begins with the one that was written here.
+    change: edit("checkpoints/history.jsonl", (old) =>
+      old.toString().replace(/"root":"./, (found) => `"root":"${found.endsWith("A") ? "B" : "A"}`),
+    ),
     codes: ["root_differs"],
     where: { file: "checkpoints/history.jsonl" },
   },
