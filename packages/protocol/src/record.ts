@@ -45,6 +45,15 @@ export interface RecordedOperation {
   readonly rows?: number;
   /** Tokens that the call may make the model write, as it asks. */
   readonly tokens?: number;
+  readonly sql?: RecordedSql;
+}
+
+/** What an SQL text asks for, over all of its statements: the first names of each kind. */
+export interface RecordedSql {
+  readonly kinds: readonly string[];
+  readonly tables: readonly string[];
+  readonly functions: readonly string[];
+  readonly statements: number;
 }
 
 /** What a lock shuts out. `user`: the principal that rules know by this name, of any issuer. */
@@ -101,10 +110,14 @@ export interface RecordBodies {
     tokens?: { input: number; output: number };
     agent?: AgentId;
     code?: ErrorCode;
+    /** Rows that a database answered. */
+    rows?: number;
     payloads?: Payloads;
     /** How many findings of each type were masked in the answer. */
     masked?: Readonly<Record<string, number>>;
     masked_digests?: readonly string[];
+    /** What was masked in messages of the request that followed the one that call.decided tells of. */
+    request_masked?: Readonly<Record<string, number>>;
     uninspected?: readonly string[];
     outcome: Outcome;
   };

@@ -6,7 +6,8 @@ import { type ApprovalId, type CallId, isApprovalId, isCallId, isSessionId, type
  * What the opening HEADERS of a tunnel stream say. `:kind` names the stream; everything else depends on it.
  *
  * From the CLI: `session.open` (stays open for the session's life; the answer's DATA are events, one JSON a line),
- * `tcp` (one local TCP connection's bytes), `auth.renew`. From the server to an agent: `http`. From an agent: `agent.hello`.
+ * `tcp` (one local TCP connection's bytes), `auth.renew`. From the server to an agent: `http` (an exchange of HTTP or gRPC),
+ * `websocket`, `postgres`, `postgres.cancel`. From an agent: `agent.hello`.
  */
 
 /** WebSocket paths; both speak the subprotocol `hoopish.v1`. */
@@ -211,6 +212,82 @@ export interface Trailers {
   readonly trailers: HeaderList;
 }
 export const trailersSchema: z.ZodType<Trailers> = z.object({ trailers: headerList });
+
+/**
+ * Server → agent: opens a WebSocket (RFC 6455) to the model server. The answer is an `HttpAnswer`: status 101 with the fields
+ * of the handshake that concern the client (`sec-websocket-protocol`), or any other status with a body, which is the refusal.
+ * After a 101 the DATA of both directions are messages: kind u8 (1 text, 2 binary, 8 close, 9 ping, 10 pong: RFC 6455's opcodes),
+ * length u32 big-endian, then so many bytes. A close's bytes are its code and reason as RFC 6455 has them.
+ */
+export interface WebSocketOpen {
+  readonly ":kind": "websocket";
+  readonly call: CallId;
+  readonly connection: string;
+  /** Origin form: path and query. */
+  readonly path: string;
+  readonly headers: HeaderList;
+  /** What the client offers of `sec-websocket-protocol`, in its order. */
+  readonly protocols: readonly string[];
+  /** One message, at most, bytes. */
+  readonly maxMessageBytes: number;
+  /** The agent gives up when the handshake has taken this long. */
+  readonly timeoutMs: number;
+}
+export const webSocketOpenSchema: z.ZodType<WebSocketOpen> = z.object({
+  ":kind": z.literal("websocket"),
+  call: callId,
+  connection: z.string(),
+  path: z.string(),
+  headers: headerList,
+  protocols: z.array(z.string()),
+  maxMessageBytes: count,
+  timeoutMs: count,
+});
+
+/**
+ * Server → agent: one connection to a PostgreSQL server, made and signed in by the agent. After `PostgresAnswer` the DATA of
+ * both directions are messages of protocol 3.0 as they stand on the wire, beginning after the first ReadyForQuery.
+ */
+export interface PostgresOpen {
+  readonly ":kind": "postgres";
+  readonly connection: string;
+  /** Names this connection for `postgres.cancel`; random, known to server and agent alone. */
+  readonly link: string;
+  /** What the client asks for; an agent whose target names a database takes that one. */
+  readonly database?: string;
+  /** Run-time parameters for the start-up message: name, value, name, value … */
+  readonly parameters: HeaderList;
+  /** For the connection and the sign-in. */
+  readonly timeoutMs: number;
+}
+export const postgresOpenSchema: z.ZodType<PostgresOpen> = z.object({
+  ":kind": z.literal("postgres"),
+  connection: z.string(),
+  link: z.string().min(8).max(64),
+  database: z.string().max(128).exactOptional(),
+  parameters: headerList,
+  timeoutMs: count,
+});
+/** Agent → server: the run-time parameters that the database told, or (with END_STREAM) why there is no connection. */
+export type PostgresAnswer =
+  | { readonly parameters: HeaderList; readonly database: string }
+  | { readonly error: StreamError; readonly sqlstate?: string };
+export const postgresAnswerSchema: z.ZodType<PostgresAnswer> = z.union([
+  z.object({ parameters: headerList, database: z.string() }),
+  z.object({ error: streamError, sqlstate: z.string().length(5).exactOptional() }),
+]);
+
+/** Server → agent: asks the database to cancel what the connection of this name does. No answer but the stream's end. */
+export interface PostgresCancel {
+  readonly ":kind": "postgres.cancel";
+  readonly connection: string;
+  readonly link: string;
+}
+export const postgresCancelSchema: z.ZodType<PostgresCancel> = z.object({
+  ":kind": z.literal("postgres.cancel"),
+  connection: z.string(),
+  link: z.string().min(8).max(64),
+});
 
 /** Agent → server, first stream after connecting: what it serves. Addresses and credentials are never said. */
 export interface AgentHello {
