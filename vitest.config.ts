@@ -1,7 +1,8 @@
 import { defineConfig } from "vitest/config";
 
 /** Unit tests stand beside their source; stories over real processes stand in test/src. */
-const conditions = ["@hoopish/source", "node", "import", "module", "default"];
+// "import" is not among them: workers are started with these, and a require() would take it, too.
+const conditions = ["@hoopish/source", "node"];
 
 export default defineConfig({
   resolve: { conditions },
