@@ -47,7 +47,7 @@ function buildConnection(it: ConnectionFile, path: Path, building: Building): Co
   const tls = it.tls && { caFile: pemFile("ca"), certFile: pemFile("cert"), keyFile: pemFile("key") };
   return {
     name: it.name,
-    protocol: it.protocol,
+    protocol: it.target.protocol,
     target: it.target,
     tls,
     credential: it.credential && buildCredential(it.credential, [...path, "credential"], building),
@@ -64,6 +64,7 @@ function buildCredential(it: CredentialFile, path: Path, building: Building): Cr
 
 function place(it: CredentialFile): CredentialPlace {
   if (it.header !== undefined) return { kind: "header", name: it.header.toLowerCase() };
+  if (it.postgres !== undefined) return { kind: "postgres", user: it.postgres };
   if (it.basic !== undefined) return { kind: "basic", user: it.basic };
   return { kind: "query", name: it.query ?? "" };
 }

@@ -42,7 +42,10 @@ describe("a configuration", () => {
         {
           name: "model-x",
           protocol: "http",
-          target: { origin: "http://10.0.0.5:8000", basePath: "" },
+          target: {
+            ...{ protocol: "http", secure: false, host: "10.0.0.5", port: 8_000, database: "" },
+            ...{ origin: "http://10.0.0.5:8000", basePath: "" },
+          },
           tls: undefined,
           credential: undefined,
           pool: { connections: 64, keepAliveMs: 4_000 },
@@ -124,6 +127,24 @@ connections:
   });
 });
 
+describe("targets", () => {
+  const of = (written: string) => config(`server: wss://g\nname: edge-1\nkeyFile: agent.key\nconnections:\n${written}`);
+  it("say what is spoken with them", () => {
+    const { connections } = of(`  - { name: a, target: "grpcs://model.bank.example" }
+  - { name: b, target: "grpc://10.0.0.5:8001", credential: { basic: svc, value: x } }
+  - { name: c, target: "postgresql://db/features", credential: { postgres: agent, value: x }, tls: {} }
+  - { name: d, protocol: postgres, target: "postgres://[::1]:5433" }
+`);
+    expect(connections.map(({ target }) => target)).toMatchObject([
+      { protocol: "grpc", secure: true, origin: "https://model.bank.example", port: 443 },
+      { protocol: "grpc", secure: false, origin: "http://10.0.0.5:8001" },
+      { protocol: "postgres", host: "db", port: 5_432, database: "features" },
+      { protocol: "postgres", host: "::1", port: 5_433, database: "" },
+    ]);
+    expect(connections[2]?.credential?.place).toEqual({ kind: "postgres", user: "agent" });
+  });
+});
+
 describe("mistakes", () => {
   it("are all reported, each with its line and column", () => {
     expect(
@@ -156,11 +177,9 @@ logLevel: loud
         "agent.yaml:2:7: name: lower-case letters, digits and hyphens",
         "agent.yaml:3:1: there is no setting "keyfile" here",
         "agent.yaml:4:8: drain: not a duration; write 250ms, 30s or 15m",
-        "agent.yaml:7:13: connections[0].target: not a target; write http://host:port or https://host:port",
+        "agent.yaml:7:13: connections[0].target: not a target; write http://host:port, https://, grpc://, grpcs:// or postgres://host:port/database",
         "agent.yaml:8:5: connections[0]: there is no setting "targets" here",
-        "agent.yaml:10:15: connections[1].protocol: not built yet in this version; only http and https targets are carried",
-        "agent.yaml:11:13: connections[1].target: not built yet in this version; only http and https targets are carried",
-        "agent.yaml:13:7: connections[1].credential: says where it goes with exactly one of header, basic and query",
+        "agent.yaml:13:7: connections[1].credential: says where it goes with exactly one of header, basic, query and postgres",
         "agent.yaml:13:7: connections[1].credential: says where it comes from with exactly one of value, file and command",
         "agent.yaml:13:15: connections[1].credential.header: not a header name",
         "agent.yaml:16:16: connections[1].credential.command: must have at least one entry",
@@ -218,12 +237,12 @@ connections:
 `),
     ).toMatchInlineSnapshot(`
       [
-        "agent.yaml:7:10: connections[0].tls: the target is plain http",
+        "agent.yaml:7:10: connections[0].tls: the target is plain http: write https://",
         "agent.yaml:10:10: connections[1].tls: a client certificate needs both cert and key",
         "agent.yaml:13:27: connections[2].credential.header: this header belongs to HTTP itself",
         "agent.yaml:13:51: connections[2].credential.prefix: write it into value",
         "agent.yaml:13:63: connections[2].credential.refresh: only a command has it",
-        "agent.yaml:16:17: connections[3].credential: says where it goes with exactly one of header, basic and query",
+        "agent.yaml:16:17: connections[3].credential: says where it goes with exactly one of header, basic, query and postgres",
       ]
     `);
   });

@@ -1,3 +1,5 @@
+import type { Protocol } from "@hoopish/protocol";
+
 /** Who the agent is and where its server is. */
 export interface AgentIdentity {
   /** The server's WebSocket origin: `wss://gateway.bank.example`. */
@@ -24,7 +26,7 @@ export const LOG_LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"
 /** One model endpoint: where it is and what opens it. */
 export interface ConnectionConfig {
   readonly name: string;
-  readonly protocol: "http";
+  readonly protocol: Protocol;
   readonly target: Target;
   readonly tls: TargetTls | undefined;
   readonly credential: CredentialConfig | undefined;
@@ -42,7 +44,15 @@ export interface ConnectionConfig {
 }
 
 export interface Target {
-  /** Scheme, host and port; the only origin that calls of the connection ever reach. */
+  readonly protocol: Protocol;
+  /** TLS from the first byte, or (PostgreSQL) asked for before it. */
+  readonly secure: boolean;
+  /** Without brackets. */
+  readonly host: string;
+  readonly port: number;
+  /** PostgreSQL: the one database that calls reach; empty: the one that they ask for. */
+  readonly database: string;
+  /** Scheme (http or https), host and port; the only origin that calls of the connection ever reach. */
   readonly origin: string;
   /** Put before each call's path; empty, or begins with `/` and does not end with one. */
   readonly basePath: string;
@@ -64,7 +74,9 @@ export interface CredentialConfig {
 export type CredentialPlace =
   | { readonly kind: "header" /** In lower case. */; readonly name: string }
   | { readonly kind: "basic"; readonly user: string }
-  | { readonly kind: "query"; readonly name: string };
+  | { readonly kind: "query"; readonly name: string }
+  /** The password of this user of a PostgreSQL server. */
+  | { readonly kind: "postgres"; readonly user: string };
 
 export type CredentialSourceConfig =
   | { readonly kind: "template"; readonly parts: readonly TemplatePart[] }

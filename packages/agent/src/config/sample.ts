@@ -13,7 +13,8 @@ keyFile: ./agent.key
 
 connections:
   - name: model-x                      # as in the server's configuration
-    target: http://127.0.0.1:8000      # http or https, host, port, and a base path if there is one
+    # http:// or https://, host, port, and a base path if there is one; grpc:// or grpcs://; postgres://host:port/database
+    target: http://127.0.0.1:8000
     # Where the credential goes: header | basic (the user's name) | query (the parameter's name).
     # Where it comes from: value | file | command. Leave credential out if the model server wants none.
     credential:
@@ -28,7 +29,10 @@ connections:
     #   command: [vault, kv, get, -field=password, secret/model-x]   # no shell
     #   refresh: 5m
     #   timeout: 10s
-    # tls: { ca: ./model-ca.pem, cert: ./client.pem, key: ./client.key }   # https: private CA, client certificate
+    # credential:                        # of a postgres:// target
+    #   postgres: model_agent          # the user that the agent signs in as
+    #   value: "\${env:DATABASE_PASSWORD}"
+    # tls: { ca: ./model-ca.pem, cert: ./client.pem, key: ./client.key }   # private CA, client certificate; for postgres:// it asks for TLS
     # pool: { connections: 64, keepAlive: 4s }   # keepAlive below the model server's own idle limit
     # maxCalls: 256                    # at one time, waiting ones included
     # connectTimeout: 5s

@@ -1,6 +1,7 @@
-import { agentNameSchema, parseDurationMs } from "@hoopish/protocol";
+import { agentNameSchema, PROTOCOLS, type Protocol, parseDurationMs } from "@hoopish/protocol";
 import { z } from "zod";
 import { LOG_LEVELS, type LogLevel, type Target } from "./config.ts";
+import { parseTarget } from "./target.ts";
 
 /** Who the agent is and where its server is: all that joining needs. */
 export interface IdentityFile {
@@ -18,7 +19,7 @@ export interface AgentFile extends IdentityFile {
 }
 export interface ConnectionFile {
   readonly name: string;
-  readonly protocol: "http";
+  readonly protocol?: Protocol;
   readonly target: Target;
   readonly tls?: TlsFile;
   readonly credential?: CredentialFile;
@@ -36,6 +37,7 @@ export interface CredentialFile {
   readonly header?: string;
   readonly basic?: string;
   readonly query?: string;
+  readonly postgres?: string;
   readonly value?: string;
   readonly file?: string;
   readonly command?: readonly string[];
@@ -75,21 +77,10 @@ const server = z.string().transform((written, ctx) => {
   return z.NEVER;
 });
 
-const NOT_BUILT = "not built yet in this version; only http and https targets are carried";
-
 const target = z.string().transform((written, ctx): Target => {
-  const url = URL.canParse(written) ? new URL(written) : undefined;
-  if (url !== undefined && ["grpc:", "grpcs:", "postgres:", "postgresql:"].includes(url.protocol)) {
-    ctx.addIssue(NOT_BUILT);
-  } else if (url === undefined || (url.protocol !== "http:" && url.protocol !== "https:")) {
-    ctx.addIssue("not a target; write http://host:port or https://host:port");
-  } else if (url.username !== "" || url.password !== "") {
-    ctx.addIssue("a credential does not belong in the address; write it under credential:");
-  } else if (url.search !== "" || url.hash !== "") {
-    ctx.addIssue("a target is scheme, host, port and at most a path");
-  } else {
-    return { origin: url.origin, basePath: url.pathname.replace(/\/+$/, "") };
-  }
+  const parsed = parseTarget(written);
+  if (typeof parsed !== "string") return parsed;
+  ctx.addIssue(parsed);
   return z.NEVER;
 });
 
@@ -98,6 +89,7 @@ const credential = z
     header: z.string().regex(TOKEN, "not a header name").exactOptional(),
     basic: text.regex(/^[^:]*$/, "a user name holds no colon (RFC 7617)").exactOptional(),
     query: text.exactOptional(),
+    postgres: text.max(63).exactOptional(),
     value: text.exactOptional(),
     file: text.exactOptional(),
     command: z.array(z.string()).min(1).exactOptional(),
@@ -106,8 +98,8 @@ const credential = z
     timeout: duration("100ms", "2m").exactOptional(),
   })
   .superRefine((it, ctx) => {
-    const places = [it.header, it.basic, it.query].filter((place) => place !== undefined);
-    if (places.length !== 1) ctx.addIssue("says where it goes with exactly one of header, basic and query");
+    const places = [it.header, it.basic, it.query, it.postgres].filter((place) => place !== undefined);
+    if (places.length !== 1) ctx.addIssue("says where it goes with exactly one of header, basic, query and postgres");
     const sources = [it.value, it.file, it.command].filter((source) => source !== undefined);
     if (sources.length !== 1) ctx.addIssue("says where it comes from with exactly one of value, file and command");
     if (it.header !== undefined && FRAMING.has(it.header.toLowerCase())) {
@@ -138,16 +130,17 @@ const FRAMING: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
+/** Where a credential can go, by what the target speaks. */
+const PLACES: Readonly<Record<Protocol, readonly string[]>> = {
+  http: ["header", "basic", "query"],
+  grpc: ["header", "basic"],
+  postgres: ["postgres"],
+};
+
 const connection = z
   .strictObject({
     name: text.max(128),
-    protocol: z
-      .enum(["http", "grpc", "postgres"])
-      .default("http")
-      .transform((written, ctx) => {
-        if (written !== "http") ctx.addIssue(NOT_BUILT);
-        return "http" as const;
-      }),
+    protocol: z.enum(PROTOCOLS).exactOptional(),
     target,
     tls: z
       .strictObject({ ca: text.exactOptional(), cert: text.exactOptional(), key: text.exactOptional() })
@@ -164,9 +157,18 @@ const connection = z
     headersTimeout: duration("10ms", "1d").default(0),
   })
   .superRefine((it, ctx) => {
+    const { target: to, protocol = to?.protocol, credential: shown } = it;
+    const wrong = (path: string[], message: string): void => ctx.addIssue({ code: "custom", path, message });
+    if (to !== undefined && protocol !== to.protocol) {
+      wrong(["protocol"], `the target is one of ${to.protocol}: leave protocol out, or change the target's scheme`);
+    }
+    const place = (["header", "basic", "query", "postgres"] as const).find((key) => shown?.[key] !== undefined);
+    if (to !== undefined && place !== undefined && !PLACES[to.protocol].includes(place)) {
+      wrong(["credential", place], `for a target of ${to.protocol} write ${PLACES[to.protocol].join(" or ")}`);
+    }
     if (it.tls === undefined) return;
-    if (it.target?.origin.startsWith("http:")) {
-      ctx.addIssue({ code: "custom", path: ["tls"], message: "the target is plain http" });
+    if (to !== undefined && to.protocol !== "postgres" && !to.secure) {
+      wrong(["tls"], `the target is plain ${to.protocol}: write ${to.protocol}s://`);
     }
     if ((it.tls.cert === undefined) !== (it.tls.key === undefined)) {
       ctx.addIssue({ code: "custom", path: ["tls"], message: "a client certificate needs both cert and key" });

@@ -12,6 +12,9 @@ export interface AppliedCredential {
   readonly header: readonly [name: string, value: string] | undefined;
   /** The query parameter that it adds, `name=value` percent-encoded; a call's own parameter of that name is dropped. */
   readonly query: { readonly name: string; readonly pair: string } | undefined;
+  /** PostgreSQL: who signs in, and with what. */
+  readonly user?: string;
+  readonly password?: string;
   /** Whether text that came back from the model server gives the credential away. */
   isEchoedIn(text: string): boolean;
 }
@@ -78,6 +81,10 @@ export function applyCredential(place: CredentialPlace, secret: string): Applied
         query: undefined,
         isEchoedIn: echoOf([secret, encoded]),
       };
+    }
+    case "postgres": {
+      if (secret.includes("\0")) throw new CredentialError("a password of PostgreSQL holds no NUL");
+      return { header: undefined, query: undefined, user: place.user, password: secret, isEchoedIn: echoOf([secret]) };
     }
     case "query": {
       const encoded = encodeURIComponent(secret);

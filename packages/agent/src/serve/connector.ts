@@ -36,6 +36,7 @@ function marksOf(tls: TargetTls): string {
     .join();
 }
 
-function readTls(tls: TargetTls): { ca?: Buffer; cert?: Buffer; key?: Buffer } {
+/** Read anew each time: a short-lived certificate is followed without a restart. @throws when a file cannot be read */
+export function readTls(tls: TargetTls): { ca?: Buffer; cert?: Buffer; key?: Buffer } {
   return Object.fromEntries(files(tls).map(([key, file]) => [key, readFileSync(file)]));
 }

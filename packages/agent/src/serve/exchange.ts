@@ -5,22 +5,12 @@ import type { AppliedCredential } from "../credential/credential.ts";
 import { CredentialError } from "../credential/secret-source.ts";
 import { codeOf } from "../error-code.ts";
 import { RequestBody } from "./body.ts";
+import type { Carried, CarriedEvents, Outcome } from "./carried.ts";
 import type { CallDispatcher, Carrier, UpstreamHandler, UpstreamRequest } from "./dispatcher.ts";
 import { type AnswerFields, answerHeaders, requestHeaders, requestPath, requestTrailers } from "./headers.ts";
-import type { Placed } from "./in-flight.ts";
 import type { Waiter } from "./slots.ts";
 import type { Upstream } from "./upstream.ts";
 import { upstreamError } from "./upstream-error.ts";
-
-/** What an exchange tells of itself; it tells `over` exactly once. */
-export interface ExchangeEvents {
-  /** `outcome`: the answer's status, or why there was none or not all of it. `detail`: a code, for the agent's log. */
-  over(exchange: Exchange, outcome: Outcome): void;
-}
-export type Outcome =
-  | { readonly kind: "answered"; readonly status: number }
-  | { readonly kind: "failed"; readonly error: StreamError; readonly detail: string }
-  | { readonly kind: "cancelled"; readonly detail: string };
 
 /**
  * collecting: the body is arriving and nothing has gone out · waiting: for one of the connection's clients · asking: the
@@ -39,7 +29,7 @@ const MAX_TIMER_MS = 0x7fff_ffff;
  *
  * Longer than most files: what each side may do in each phase of a call reads best as one.
  */
-export class Exchange implements StreamHandler, UpstreamHandler, Waiter<CallDispatcher>, Placed {
+export class Exchange implements StreamHandler, UpstreamHandler, Waiter<CallDispatcher>, Carried {
   readonly call: HttpCall;
   readonly upstream: Upstream;
   readonly startedMs: number = performance.now();
@@ -48,7 +38,7 @@ export class Exchange implements StreamHandler, UpstreamHandler, Waiter<CallDisp
   place = -1;
 
   readonly #stream: TunnelStream;
-  readonly #events: ExchangeEvents;
+  readonly #events: CarriedEvents;
   readonly #timer: NodeJS.Timeout;
   #phase: Phase = "collecting";
   #body: RequestBody | undefined;
@@ -64,12 +54,16 @@ export class Exchange implements StreamHandler, UpstreamHandler, Waiter<CallDisp
   /** The answer ends where its connection does, so only the socket tells whether it is whole. */
   #endsWithConnection = false;
 
-  constructor(stream: TunnelStream, call: HttpCall, upstream: Upstream, events: ExchangeEvents) {
+  constructor(stream: TunnelStream, call: HttpCall, upstream: Upstream, events: CarriedEvents) {
     this.#stream = stream;
     this.call = call;
     this.upstream = upstream;
     this.#events = events;
     this.#timer = setTimeout(expire, Math.min(call.timeoutMs, MAX_TIMER_MS), this);
+  }
+
+  get facts(): Carried["facts"] {
+    return { call: this.call.call, connection: this.call.connection };
   }
 
   // --- from the server, through the tunnel ---

@@ -1,10 +1,15 @@
-import type { HttpCall, StreamError } from "@hoopish/protocol";
+import { type HttpCall, postgresCancelSchema, postgresOpenSchema, type StreamError } from "@hoopish/protocol";
 import type { TunnelStream } from "@hoopish/tunnel";
 import type { ConnectionConfig } from "../config/config.ts";
 import { codeOf } from "../error-code.ts";
 import type { Log } from "../log.ts";
-import { Exchange, type ExchangeEvents, type Outcome } from "./exchange.ts";
+import type { Carried, CarriedEvents, Outcome, TargetState } from "./carried.ts";
+import { Exchange } from "./exchange.ts";
+import { GrpcCall } from "./grpc/grpc-call.ts";
+import { createGrpcTarget, type GrpcTarget } from "./grpc/grpc-target.ts";
 import { InFlight } from "./in-flight.ts";
+import { PostgresLink } from "./postgres/postgres-link.ts";
+import { createPostgresTarget, type PostgresTarget } from "./postgres/postgres-target.ts";
 import { readCall, whyNotCarried } from "./read-call.ts";
 import { refuse } from "./refuse.ts";
 import { createUpstream, type Upstream } from "./upstream.ts";
@@ -27,44 +32,112 @@ export interface Serving {
   close(drainMs: number): Promise<void>;
 }
 
+/** One configured target, by what is spoken with it. */
+type Endpoint =
+  | { readonly protocol: "http"; readonly target: Upstream }
+  | { readonly protocol: "grpc"; readonly target: GrpcTarget }
+  | { readonly protocol: "postgres"; readonly target: PostgresTarget };
+
 export function createServing({ connections, env, log }: ServeOptions): Serving {
-  const upstreams = new Map(connections.map((config) => [config.name, createUpstream(config, env)]));
-  const exchanges = new InFlight<Exchange>();
+  const endpoints = new Map(connections.map((config) => [config.name, endpointOf(config, env)]));
+  const exchanges = new InFlight<Carried>();
   const onIdle = new Set<() => void>();
 
-  const events: ExchangeEvents = {
-    over(exchange, outcome) {
-      exchanges.remove(exchange);
-      report(log, exchange, outcome);
+  const events: CarriedEvents = {
+    over(carried, outcome) {
+      exchanges.remove(carried);
+      report(log, carried, outcome);
       if (exchanges.size === 0) for (const resolve of onIdle) resolve();
     },
   };
+  const refused = (stream: TunnelStream, endStream: boolean, error: StreamError, of: object = {}): void => {
+    log.warn({ ...of, code: error.code }, error.message);
+    refuse(stream, endStream, error);
+  };
+
+  function carryCall(stream: TunnelStream, endStream: boolean): void {
+    const call = readCall(stream.headers);
+    if (call === undefined) {
+      refused(stream, endStream, UNREADABLE);
+      return;
+    }
+    const endpoint = endpoints.get(call.connection);
+    const refusal =
+      endpoint === undefined || endpoint.protocol === "postgres" ? NOT_CONFIGURED : whyRefused(call, endpoint.target);
+    if (endpoint === undefined || endpoint.protocol === "postgres" || refusal !== undefined) {
+      const error = refusal ?? NOT_CONFIGURED;
+      refused(stream, endStream, error, { call: call.call, connection: call.connection });
+      return;
+    }
+    endpoint.target.calls += 1;
+    if (endpoint.protocol === "http") {
+      const exchange = new Exchange(stream, call, endpoint.target, events);
+      stream.handler = exchange;
+      exchanges.add(exchange);
+      return;
+    }
+    const started = new GrpcCall(stream, endStream, call, endpoint.target, events);
+    stream.handler = started;
+    exchanges.add(started);
+    started.begin();
+  }
+
+  function openDatabase(stream: TunnelStream, endStream: boolean): void {
+    const parsed = postgresOpenSchema.safeParse(stream.headers);
+    if (!parsed.success || endStream) {
+      refused(stream, endStream, UNREADABLE);
+      return;
+    }
+    const open = parsed.data;
+    const endpoint = endpoints.get(open.connection);
+    if (endpoint?.protocol !== "postgres") {
+      refused(stream, endStream, NOT_CONFIGURED, { connection: open.connection });
+      return;
+    }
+    const { target } = endpoint;
+    if (target.calls >= target.config.maxCalls || target.links.has(open.link)) {
+      refused(stream, endStream, TOO_MANY, { connection: open.connection });
+      return;
+    }
+    target.calls += 1;
+    const link = new PostgresLink(stream, open, target, events);
+    stream.handler = link;
+    exchanges.add(link);
+  }
+
+  function cancelQuery(stream: TunnelStream): void {
+    const parsed = postgresCancelSchema.safeParse(stream.headers);
+    const endpoint = parsed.success ? endpoints.get(parsed.data.connection) : undefined;
+    if (parsed.success && endpoint?.protocol === "postgres") {
+      endpoint.target.links.get(parsed.data.link)?.cancelQuery();
+    }
+    stream.handler = {
+      onData: (chunk) => stream.consumed(chunk.length),
+      onEnd: () => undefined,
+      onReset: () => undefined,
+    };
+    stream.end();
+  }
 
   return {
     onStream(stream, endStream) {
-      const call = readCall(stream.headers);
-      if (call === undefined) {
-        log.warn({ code: UNREADABLE.code }, UNREADABLE.message);
-        refuse(stream, endStream, UNREADABLE);
-        return;
+      switch (stream.headers[":kind"]) {
+        case "postgres":
+          openDatabase(stream, endStream);
+          return;
+        case "postgres.cancel":
+          cancelQuery(stream);
+          return;
+        default:
+          carryCall(stream, endStream);
       }
-      const upstream = upstreams.get(call.connection);
-      const refusal = upstream === undefined ? NOT_CONFIGURED : whyRefused(call, upstream);
-      if (upstream === undefined || refusal !== undefined) {
-        const error = refusal ?? NOT_CONFIGURED;
-        log.warn({ call: call.call, connection: call.connection, code: error.code }, error.message);
-        refuse(stream, endStream, error);
-        return;
-      }
-      upstream.calls += 1;
-      const exchange = new Exchange(stream, call, upstream, events);
-      stream.handler = exchange;
-      exchanges.add(exchange);
     },
 
     onHandlerError(error, stream) {
       log.error({ error: codeOf(error), at: placeOf(error) }, "a call was lost to a bug in the agent");
-      if (stream.handler instanceof Exchange) stream.handler.abort(BUG);
+      const { handler } = stream;
+      if (handler instanceof Exchange || handler instanceof GrpcCall || handler instanceof PostgresLink)
+        handler.abort(BUG);
     },
 
     get inFlight() {
@@ -81,21 +154,32 @@ export function createServing({ connections, env, log }: ServeOptions): Serving 
         onIdle.delete(resolve);
       }
       for (const exchange of exchanges.all()) exchange.abort(STOPPING);
-      await Promise.all([...upstreams.values()].map((upstream) => upstream.close()));
+      await Promise.all([...endpoints.values()].map(({ target }) => target.close()));
     },
   };
 }
 
-function whyRefused(call: HttpCall, upstream: Upstream): StreamError | undefined {
+function endpointOf(config: ConnectionConfig, env: ServeOptions["env"]): Endpoint {
+  switch (config.protocol) {
+    case "http":
+      return { protocol: "http", target: createUpstream(config, env) };
+    case "grpc":
+      return { protocol: "grpc", target: createGrpcTarget(config, env) };
+    case "postgres":
+      return { protocol: "postgres", target: createPostgresTarget(config, env) };
+  }
+}
+
+function whyRefused(call: HttpCall, upstream: TargetState): StreamError | undefined {
   if (upstream.calls >= upstream.config.maxCalls) return TOO_MANY;
   const reason = whyNotCarried(call);
   return reason === undefined ? undefined : { code: "bad_request", message: reason };
 }
 
-function report(log: Log, { call, startedMs }: Exchange, outcome: Outcome): void {
+function report(log: Log, { facts: of, startedMs }: Carried, outcome: Outcome): void {
   // What ends well is the rule, and the log is seldom asked for it.
   if (outcome.kind !== "failed" && !log.isLevelEnabled("debug")) return;
-  const facts = { call: call.call, connection: call.connection, ms: Math.round(performance.now() - startedMs) };
+  const facts = { ...of, ms: Math.round(performance.now() - startedMs) };
   switch (outcome.kind) {
     case "answered":
       log.debug({ ...facts, status: outcome.status }, "answered");

@@ -3,6 +3,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { attachUpgrade, dialTunnel, type Tunnel } from "@hoopish/tunnel";
 import type { ConnectionConfig, CredentialConfig } from "../config/config.ts";
+import { parseTarget } from "../config/target.ts";
 import type { Log } from "../log.ts";
 import { createServing, type Serving } from "../serve/serve.ts";
 
@@ -35,11 +36,12 @@ export const bearer = (value: string): CredentialConfig => ({
 
 /** A connection named `model` with the defaults of the configuration file. */
 export function connectionTo(target: string, over: Partial<ConnectionConfig> = {}): ConnectionConfig {
-  const url = new URL(target);
+  const parsed = parseTarget(target);
+  if (typeof parsed === "string") throw new TypeError(parsed);
   return {
     name: "model",
-    protocol: "http",
-    target: { origin: url.origin, basePath: url.pathname.replace(/\/+$/, "") },
+    protocol: parsed.protocol,
+    target: parsed,
     tls: undefined,
     credential: undefined,
     pool: { connections: 64, keepAliveMs: 4_000 },
