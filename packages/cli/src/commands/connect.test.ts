@@ -405,9 +405,9 @@ describe("a sign-in", () => {
   }, 30_000);
 });
 
-it("says that it cannot carry what is not HTTP", async () => {
+it("asks for no key where clients cannot send one", async () => {
   gateway.protocol = "postgres";
-  const { world, done } = start(["model-x", "--port", "0"]);
+  const { world, done } = start(["model-x", "--port", "0", "--require-key"]);
   expect(await done).toBe(3);
   expect(world.stderr.text).toContain("speaks postgres");
 });

@@ -32,10 +32,11 @@ export interface ReadyEvent {
   readonly url: string;
   readonly port: number;
   readonly env: Readonly<Record<string, string>>;
+  readonly protocol: string;
   readonly api: string;
   readonly expiresAt: string;
   /** One line to try it with. */
-  readonly curl: string;
+  readonly try: string;
 }
 
 /** Lines for a person, where there is no live view. `brief`: without the ways to use it. */
@@ -77,8 +78,8 @@ export function eventLines(event: ConnectEvent, style: Style, brief: boolean): r
 }
 
 /** How to use a connection: variables to set, and one line to try it with. */
-export function usageLines({ env, curl }: ReadyEvent): readonly string[] {
-  return [...Object.entries(env).map(([name, value]) => `export ${name}=${value}`), curl];
+export function usageLines({ env, try: tryIt }: ReadyEvent): readonly string[] {
+  return [...Object.entries(env).map(([name, value]) => `export ${name}=${value}`), tryIt];
 }
 
 export function callPaint(

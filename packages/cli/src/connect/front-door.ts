@@ -2,6 +2,7 @@ import { Buffer } from "node:buffer";
 import { STATUS_CODES } from "node:http";
 import { createServer, type Server, type Socket } from "node:net";
 import { ERROR_SHAPES, type ErrorCode, HoopishError } from "@hoopish/protocol";
+import { beginningOf, postgresRefusal } from "./first-bytes.ts";
 import { type GuardRules, HeadGuard, TOO_SLOW } from "./guard.ts";
 
 /** How long a client has for its first head. */
@@ -120,9 +121,7 @@ export class FrontDoor {
       do await interior.opened(signal);
       while (!socket.destroyed && !enter(interior, socket, first));
     } catch {
-      if (!socket.destroyed) {
-        refuse(socket, 503, "unreachable", "hoopish has no connection to its server at this moment");
-      }
+      if (!socket.destroyed) refuseFirst(socket, first, "hoopish has no connection to its server at this moment");
     } finally {
       socket.off("close", onClose);
     }
@@ -131,6 +130,21 @@ export class FrontDoor {
 
 function enter(interior: Interior, socket: Socket, first: Buffer): boolean {
   return socket.destroyed || interior.enter(socket, first);
+}
+
+/** Says it in the protocol that the client has begun to speak. */
+function refuseFirst(socket: Socket, first: Buffer, message: string): void {
+  switch (beginningOf(first)) {
+    case "postgres":
+      socket.end(postgresRefusal(message));
+      return;
+    case "http2":
+      // A client of gRPC takes a connection that closes for UNAVAILABLE, and tries again.
+      socket.destroy();
+      return;
+    default:
+      refuse(socket, 503, "unreachable", message);
+  }
 }
 
 /**

@@ -116,7 +116,7 @@ describe("what two parsers could read differently", () => {
     ["CONNECT", `CONNECT evil.example:443 HTTP/1.1\r\n${host}\r\n\r\n`],
     ["two spaces", `GET  / HTTP/1.1\r\n${host}\r\n\r\n`],
     ["a target with a space", `GET /a b HTTP/1.1\r\n${host}\r\n\r\n`],
-    ["HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"],
+    ["what only begins as HTTP/2", "PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n"],
     ["HTTP/0.9", "GET /\r\n\r\n"],
     ["an empty line first", `\r\nGET / HTTP/1.1\r\n${host}\r\n\r\n`],
     ["TLS", "\x16\x03\x01\x02\x00"],

@@ -12,9 +12,12 @@
  * parsers could read differently is refused (RFC 9112 to the letter: no bare CR or LF, no folded lines, no space before
  * a colon, one Host, origin form), and what passes is handed on unchanged. Requests after the first, of a browser that
  * shares connections between sites, are the server's to check: it has the parser that counts.
+ *
+ * A connection that begins as HTTP/2's or PostgreSQL's do passes unread: no page can make a browser begin so.
  */
 import { Buffer } from "node:buffer";
 import { createHash, timingSafeEqual } from "node:crypto";
+import { beginningOf } from "./first-bytes.ts";
 
 /** Node's own limit for a request head is 16 KiB; a guard that is stricter than the server would only confuse. */
 export const MAX_HEAD_BYTES: number = 64 * 1024;
@@ -54,6 +57,10 @@ export class HeadGuard {
   push(chunk: Buffer): GuardVerdict {
     // The usual case: the whole head in one piece, and no copy.
     const bytes = this.#held === undefined && chunk.includes(END_OF_HEAD) ? chunk : this.#hold(chunk);
+    // With a key only what can show it may pass.
+    const beginning = this.#rules.key === undefined ? beginningOf(bytes) : "http";
+    if (beginning === "http2" || beginning === "postgres") return { kind: "pass", bytes };
+    if (beginning === "more") return MORE;
     if (!isTokenByte(bytes[0])) return NOT_HTTP;
     const end = bytes.indexOf(END_OF_HEAD, Math.max(0, this.#length - chunk.length - 3));
     if (end > MAX_HEAD_BYTES || (end === -1 && bytes.length > MAX_HEAD_BYTES)) return TOO_LARGE;
@@ -149,7 +156,7 @@ const refuse = (status: Refusal["status"], code: Refusal["code"], message: strin
   code,
   message,
 });
-const NOT_HTTP: Refusal = refuse(400, "bad_request", "this port speaks plain HTTP/1.1: use http:// in the URL");
+const NOT_HTTP: Refusal = refuse(400, "bad_request", "this port speaks plain HTTP: use http:// in the URL, and no TLS");
 const TOO_LARGE: Refusal = refuse(431, "headers_too_large", "the request's head is larger than 64 KiB");
 /** For a head that does not become complete in time. */
 export const TOO_SLOW: Refusal = refuse(408, "request_timeout", "the request's head did not arrive in time");

@@ -23,12 +23,21 @@ export class Keeper implements Interior {
   readonly #request: Omit<SessionOpen, "previous">;
   readonly #events: KeeperEvents;
   readonly #signal: AbortSignal;
+  readonly #keyed: boolean;
   #live: OpenSession | undefined;
   #waiters: { resolve(): void; reject(reason: unknown): void }[] = [];
   /** Local connections in each session: one on a draining tunnel is closed when its last has ended. */
   readonly #relays = new Map<OpenSession, number>();
 
-  constructor(link: Link, request: Omit<SessionOpen, "previous">, events: KeeperEvents, signal: AbortSignal) {
+  /** @param keyed local programs must show a key, as clients of HTTP can */
+  constructor(
+    link: Link,
+    request: Omit<SessionOpen, "previous">,
+    events: KeeperEvents,
+    signal: AbortSignal,
+    keyed = false,
+  ) {
+    this.#keyed = keyed;
     this.#link = link;
     this.#request = request;
     this.#events = events;
@@ -109,7 +118,7 @@ export class Keeper implements Interior {
     const onEvent = (info: SessionInfo, event: SessionEvent): void => this.#events.onEvent(info, event);
     try {
       const session = await openSession(tunnel, { ...this.#request, ...(previous && { previous }) }, onEvent);
-      if (session.info.protocol !== "http") throw notCarried(session);
+      if (this.#keyed && session.info.protocol !== "http") throw notKeyed(session);
       return session;
     } catch (error) {
       const refused = error instanceof HoopishError && !(error.shape.retryable && previous !== undefined);
@@ -138,10 +147,10 @@ export class Keeper implements Interior {
   }
 }
 
-/** What the guard cannot read it does not let in. */
-function notCarried({ info, close }: OpenSession): HoopishError {
+/** Whoever cannot show a key would be let in without one. */
+function notKeyed({ info, close }: OpenSession): HoopishError {
   close();
-  return new HoopishError("usage", `${info.connection} speaks ${info.protocol}, which this hoopish cannot carry`, {
-    hint: "install a newer hoopish",
+  return new HoopishError("usage", `clients of ${info.connection}, which speaks ${info.protocol}, cannot send a key`, {
+    hint: "leave --require-key out, where nobody else uses this machine",
   });
 }

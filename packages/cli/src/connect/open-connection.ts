@@ -5,7 +5,7 @@ import type { FrontDoor } from "./front-door.ts";
 import { Keeper } from "./keeper.ts";
 import type { Link } from "./link.ts";
 import type { Reporter } from "./reporter.ts";
-import { baseUrl, curlLine, type Endpoint, endpointEnv } from "./usage.ts";
+import { baseUrl, type Endpoint, endpointEnv, tryLine } from "./usage.ts";
 
 export interface OpenConnectionParts {
   readonly context: Context;
@@ -49,18 +49,30 @@ export class OpenConnection {
     };
     const onReady = (info: SessionInfo): void => {
       this.#info = info;
-      const endpoint: Endpoint = { connection: name, api: info.api, port: door.port };
+      const { protocol } = info;
+      const endpoint: Endpoint = { connection: name, protocol, api: info.api, port: door.port };
       const { id: session, api, expiresAt } = info;
       const url = baseUrl(endpoint);
       const env = endpointEnv([endpoint], key);
-      const curl = curlLine(endpoint, key);
-      reporter.tell({ event: "ready", connection: name, session, url, port: door.port, env, api, expiresAt, curl });
+      const tryIt = tryLine(endpoint, key);
+      reporter.tell({
+        event: "ready",
+        connection: name,
+        session,
+        url,
+        port: door.port,
+        env,
+        protocol,
+        api,
+        expiresAt,
+        try: tryIt,
+      });
       settle(endpoint);
     };
     const onEvent = (info: SessionInfo, event: SessionEvent): void => {
       if (event.event !== "draining") reporter.tell({ ...event, connection: name, session: info.id });
     };
-    this.#keeper = new Keeper(link, request, { onReady, onEvent }, signal);
+    this.#keeper = new Keeper(link, request, { onReady, onEvent }, signal, key !== undefined);
     door.receive(this.#keeper, key === undefined ? {} : { key });
   }
 

@@ -1,9 +1,10 @@
-import type { Api } from "@hoopish/protocol";
+import type { Api, Protocol } from "@hoopish/protocol";
 import type { Env } from "../world.ts";
 
 /** A connection that is open here. */
 export interface Endpoint {
   readonly connection: string;
+  readonly protocol: Protocol;
   readonly api: Api;
   readonly port: number;
 }
@@ -24,16 +25,36 @@ const PROBE_PATHS: Readonly<Record<Api, string>> = {
   generic: "/",
 };
 
+/** Who a client of PostgreSQL says it is: the agent signs in as somebody else, and nobody looks at it. */
+const PG_USER = "hoopish";
+
+const authorityOf = (port: number): string => `127.0.0.1:${port}`;
 export const originOf = (port: number): string => `http://127.0.0.1:${port}`;
 
-/** The base URL to give to clients of this API. */
-export function baseUrl({ api, port }: Endpoint): string {
-  return `${originOf(port)}${BASE_PATHS[api] ?? ""}`;
+/** The base URL to give to clients of this API; for gRPC the target, for PostgreSQL the connection URI. */
+export function baseUrl({ protocol, api, port }: Endpoint): string {
+  switch (protocol) {
+    case "http":
+      return `${originOf(port)}${BASE_PATHS[api] ?? ""}`;
+    case "grpc":
+      return authorityOf(port);
+    case "postgres":
+      return `postgresql://${PG_USER}@${authorityOf(port)}/`;
+  }
 }
 
-export function curlLine({ api, port }: Endpoint, key: string | undefined): string {
-  const header = key === undefined ? "" : `-H "Authorization: Bearer ${key}" `;
-  return `curl ${header}${originOf(port)}${PROBE_PATHS[api]}`;
+/** One line that shows whether it works. */
+export function tryLine({ protocol, api, port }: Endpoint, key: string | undefined): string {
+  switch (protocol) {
+    case "http": {
+      const header = key === undefined ? "" : `-H "Authorization: Bearer ${key}" `;
+      return `curl ${header}${originOf(port)}${PROBE_PATHS[api]}`;
+    }
+    case "grpc":
+      return `grpcurl -plaintext ${authorityOf(port)} ${api === "generic" ? "list" : "inference.GRPCInferenceService/ServerReady"}`;
+    case "postgres":
+      return `psql "host=127.0.0.1 port=${port} user=${PG_USER}"`;
+  }
 }
 
 /** Environment variables for programs that use these endpoints; the first of a kind has the short names. */
@@ -43,8 +64,18 @@ export function endpointEnv(endpoints: readonly Endpoint[], key: string | undefi
     env[name] ??= value;
   };
   for (const endpoint of endpoints) {
-    first("HOOPISH_URL", originOf(endpoint.port));
-    env[`HOOPISH_URL_${variableName(endpoint.connection)}`] = originOf(endpoint.port);
+    const url = endpoint.protocol === "http" ? originOf(endpoint.port) : baseUrl(endpoint);
+    first("HOOPISH_URL", url);
+    env[`HOOPISH_URL_${variableName(endpoint.connection)}`] = url;
+    if (endpoint.protocol === "postgres") {
+      first("PGHOST", "127.0.0.1");
+      first("PGPORT", String(endpoint.port));
+      first("PGUSER", PG_USER);
+      // The tunnel is encrypted; the local port is not.
+      first("PGSSLMODE", "disable");
+      first("PGGSSENCMODE", "disable");
+    }
+    if (endpoint.protocol !== "http") continue;
     if (endpoint.api === "openai") {
       first("OPENAI_BASE_URL", baseUrl(endpoint));
       first("OPENAI_API_KEY", key ?? NO_KEY);
