@@ -52,8 +52,21 @@ const TABLE: readonly Row[] = [
     may: ["packages/protocol/src", `${S}/conditions`, `${S}/config`, `${S}/identity`],
     why: "a pure function of rules and principal: no clock, store or network can reach it",
   },
-  { room: `${S}/masking`, may: ["packages/protocol/src"], why: "what is found in texts, and what stands for it; pure" },
-  { room: `${S}/operations`, may: ["packages/protocol/src"], why: "from a request to its meaning; pure" },
+  {
+    room: `${S}/protobuf`,
+    may: ["packages/protocol/src"],
+    why: "the wire of gRPC's messages, and what their fields are; pure",
+  },
+  {
+    room: `${S}/masking`,
+    may: ["packages/protocol/src", `${S}/protobuf`],
+    why: "what is found in texts, and what stands for it; pure",
+  },
+  {
+    room: `${S}/operations`,
+    may: ["packages/protocol/src", `${S}/protobuf`],
+    why: "from a request to its meaning; pure",
+  },
   { room: `${S}/evidence`, may: ["packages/protocol/src"], why: "the log knows records, not why they are made" },
   { room: `${S}/locks`, may: ["packages/protocol/src", `${S}/evidence`], why: "who is shut out, as the log tells it" },
   {
@@ -94,8 +107,11 @@ const TABLE: readonly Row[] = [
   },
   {
     room: `${S}/protocols`,
-    may: ["packages/protocol/src", `${S}/relay`, `${S}/sessions`],
-    why: "a stream's bytes become a call, and its answer bytes again",
+    may: [
+      "packages/protocol/src",
+      ...["masking", "operations", "protobuf", "relay", "sessions"].map((x) => `${S}/${x}`),
+    ],
+    why: "a stream's bytes become a call, and its answer bytes again; what is different from one protocol to another",
   },
   {
     room: `${S}/entry`,
@@ -152,9 +168,18 @@ const TABLE: readonly Row[] = [
       "packages/protocol/src",
       "packages/tunnel/src",
       ...["agents", "approvals", "config", "console", "entry", "evidence"].map((x) => `${S}/${x}`),
-      ...["identity", "locks", "masking", "notifications", "policy", "protocols", "relay", "sessions"].map(
-        (x) => `${S}/${x}`,
-      ),
+      ...[
+        "identity",
+        "locks",
+        "masking",
+        "notifications",
+        "operations",
+        "policy",
+        "protobuf",
+        "protocols",
+        "relay",
+        "sessions",
+      ].map((x) => `${S}/${x}`),
     ],
     why: "puts the slices together over ports; knows no adapter",
   },
@@ -180,6 +205,7 @@ const TABLE: readonly Row[] = [
 const ENTRIES: Readonly<Record<string, string>> = {
   "@hoopish/protocol": "packages/protocol/src/index.ts",
   "@hoopish/protocol/bundle": "packages/protocol/src/bundle/index.ts",
+  "@hoopish/protocol/postgres": "packages/protocol/src/postgres/index.ts",
   "@hoopish/tunnel": "packages/tunnel/src/index.ts",
   "@hoopish/agent": "packages/agent/src/index.ts",
   "@hoopish/server": "packages/server/src/index.ts",

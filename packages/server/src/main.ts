@@ -15,6 +15,7 @@ import { answerInSlack } from "./adapters/notifications/slack-answer.ts";
 import { openSqliteStore, type SqliteStore } from "./adapters/sqlite/store.ts";
 import { check } from "./commands/check.ts";
 import { describe } from "./commands/describe-error.ts";
+import { grpcSchemas } from "./commands/grpc-schemas.ts";
 import { init } from "./commands/init.ts";
 import { storeKeys, vkeyOf } from "./commands/keys.ts";
 import { mask } from "./commands/mask.ts";
@@ -177,6 +178,7 @@ async function start(file: string, json: boolean): Promise<void> {
       for (const outbox of outboxes) outbox.wake();
     },
     analyzerOf: presidio,
+    schemaOf: grpcSchemas(config.connections),
     maskKey: Buffer.from(hkdfSync("sha256", keys.vault, "", "hoopish masking", 32)),
     answerInChat: (endpoint, responseUrl, words) =>
       answerInSlack(endpoint, responseUrl, words, (name, error) =>

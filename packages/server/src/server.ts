@@ -38,10 +38,12 @@ import { SeenPrincipals } from "./identity/seen-principals.ts";
 import { LockBook } from "./locks/locks.ts";
 import { type AnalyzerOf, compileMasks } from "./masking/plans.ts";
 import type { AnswerInChat } from "./notifications/port.ts";
+import { loadSqlParser } from "./operations/sql/sql.ts";
 import { compilePolicy, type Policy } from "./policy/policy.ts";
 import { RateCounters } from "./policy/rate-counters.ts";
 import { longestWindowMs, UsageRestorer } from "./policy/restore-usage.ts";
-import { createHttpEntry } from "./protocols/http/http-entry.ts";
+import type { GrpcSchema } from "./protobuf/schema.ts";
+import { createEntries } from "./protocols/entries.ts";
 import type { RelayPorts } from "./relay/ports.ts";
 import { WaitingRoom } from "./relay/waiting-room.ts";
 import { Sessions } from "./sessions/sessions.ts";
@@ -65,6 +67,8 @@ export interface ServerPorts {
   /** Keys pseudonyms and the digests of what was masked. */
   readonly maskKey: Uint8Array;
   readonly analyzerOf: AnalyzerOf;
+  /** What is known of the services of a gRPC connection. */
+  readonly schemaOf: (connection: string) => GrpcSchema;
   readonly now: () => number;
   /** Errors that nobody waits for. Never given a payload, a token or a match. */
   readonly report: (error: unknown) => void;
@@ -107,6 +111,7 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
     { type: "server.started", version: ports.version, config: config.publicUrl },
     { type: "policy.loaded", policy: policy.hash, rules: policy.ruleCount },
   ]);
+  if (config.connections.some(({ protocol }) => protocol === "postgres")) await loadSqlParser();
   const locks = await LockBook.load(log, ports.reader, now);
   const breakGlassOf = (name: string): readonly string[] =>
     policy.rules.find((rule) => rule.name === name)?.approval?.breakGlass ?? [];
@@ -137,7 +142,7 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
     now,
     draining: isDraining,
   };
-  const http = createHttpEntry(relay, report);
+  const entries = createEntries(relay, ports.schemaOf, report);
   const retention = new Retention({ store: ports.retention, payloadsMs: config.retention.payloadsMs, now });
   const newestCallMs = await newestCall(ports.reader);
   const job = new RetentionJob(retention, { now, newestCallMs, report });
@@ -174,7 +179,7 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
   });
   const listener = createListener(config);
   listener.on("request", getRequestListener(api.fetch));
-  const client = { ...ports, sessions, http, refusals, locks, seen, draining: isDraining };
+  const client = { ...ports, sessions, entries, refusals, locks, seen, draining: isDraining };
   const agent = { challenges, enrolment, roster, locks, log, origin, now, draining: isDraining, report };
   const tunnels = attachUpgrade(listener, {
     [CLIENT_TUNNEL_PATH]: (request) => authorizeClient(request, client),
@@ -209,11 +214,12 @@ export async function startServer(config: Config, ports: ServerPorts): Promise<H
       for (const session of sessions.list()) session.notify({ event: "draining" });
       // GOAWAY: clients and agents look for another server at once, while what runs here goes on.
       tunnels.drain(reason);
+      for (const entry of Object.values(entries)) entry.drain();
       await idle(inFlight, config.drainMs);
       await sessions.endAll({ reason: `the server stopped: ${reason}`, code: "server_draining", mayReturn: true });
       sessions.close();
       approvals.close();
-      http.close();
+      for (const entry of Object.values(entries)) entry.close();
       await settled(FAREWELL_MS);
       tunnels.close();
       listener.closeAllConnections();

@@ -8,6 +8,7 @@ import {
 } from "@hoopish/protocol";
 import { type StreamHandler, type StreamResetError, TunnelOpenError, type TunnelStream } from "@hoopish/tunnel";
 import type { AgentDispatch, Upstream, UpstreamListener } from "../relay/ports.ts";
+import { connectDatabase } from "./database-link.ts";
 import type { AgentLink, Roster } from "./roster.ts";
 
 /** CANCEL and PROTOCOL_ERROR of RFC 9113 §7. */
@@ -34,6 +35,7 @@ export function createDispatch(roster: Roster): AgentDispatch {
       if (body !== undefined && !whole) upstream.end(trailers);
       return upstream;
     },
+    connect: (connection, open, listener) => connectDatabase(roster, connection, open, listener),
   };
 }
 

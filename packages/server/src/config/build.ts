@@ -41,7 +41,7 @@ export function buildConfig(file: ConfigFile, folder: string): Config {
       insecureStorage: file.identity.insecureStorage,
     },
     roles: file.roles,
-    connections: file.connections.map(buildConnection),
+    connections: file.connections.map((connection) => buildConnection(connection, folder)),
     rules: file.rules.map(buildRule),
     masking: file.masking.map(buildMasking),
     tests: file.tests,
@@ -121,10 +121,12 @@ function buildRate({ per, ...rest }: NonNullable<RuleFile["rate"]>): RateConfig 
   return { ...rest, perMs: per };
 }
 
-function buildConnection({ limits, idle, maxSession, ...rest }: ConnectionFile): ConnectionConfig {
+function buildConnection(file: ConnectionFile, folder: string): ConnectionConfig {
+  const { limits, idle, maxSession, descriptors, ...rest } = file;
   const { callSeconds, ...others } = limits;
   return {
     ...rest,
+    descriptorFiles: descriptors.map((path) => resolve(folder, path)),
     limits: { ...others, callMs: callSeconds * 1_000 },
     idleMs: idle,
     maxSessionMs: maxSession,

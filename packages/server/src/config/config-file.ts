@@ -72,12 +72,17 @@ export interface ConnectionFile {
     readonly responseBytes: number;
     readonly callSeconds: number;
     readonly concurrentCalls: number;
+    readonly responseRows: number;
   };
   readonly requireReason: boolean;
   readonly idle: number;
   readonly maxSession: number;
   readonly evidence: "overlap" | "first";
   readonly uninspectable: "block" | "allow";
+  readonly descriptors: readonly string[];
+  readonly opaque: "block" | "allow";
+  readonly modelFunctions: readonly string[];
+  readonly readFunctions: readonly string[];
 }
 
 export interface RuleFile {

@@ -112,6 +112,7 @@ export interface ConnectionConfig {
     readonly responseBytes: number;
     readonly callMs: number;
     readonly concurrentCalls: number;
+    readonly responseRows: number;
   };
   readonly requireReason: boolean;
   readonly idleMs: number;
@@ -120,6 +121,14 @@ export interface ConnectionConfig {
   readonly evidence: "overlap" | "first";
   /** What is done with a call whose meaning is not certain: refused, or judged by what is known of it and recorded so. */
   readonly uninspectable: "block" | "allow";
+  /** gRPC: files with a google.protobuf.FileDescriptorSet, which say what the messages of other services are. */
+  readonly descriptorFiles: readonly string[];
+  /** gRPC: what is done with messages of services that nothing describes. */
+  readonly opaque: "block" | "allow";
+  /** PostgreSQL: functions that ask a model, beside those that are known: `predict_default`, `models.predict`, `models.*`. */
+  readonly modelFunctions: readonly string[];
+  /** PostgreSQL: functions that only read. Any other that is not PostgreSQL's own may write: its call is not certain. */
+  readonly readFunctions: readonly string[];
 }
 
 export interface RuleConfig {

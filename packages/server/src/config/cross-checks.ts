@@ -1,4 +1,5 @@
 import { checkAnchors } from "./anchor-checks.ts";
+import { checkConnections } from "./connection-checks.ts";
 import { isLoopback, isPrivateTransport, parseHttpUrl, parseListen } from "./endpoints.ts";
 import { checkIssuers, knownPrincipals } from "./issuer-checks.ts";
 import { checkMasking } from "./masking-checks.ts";
@@ -23,6 +24,7 @@ export function crossCheck(tree: Tree): Finding[] {
     ...checkIssuers(view),
     ...checkRoles(view),
     ...checkDuplicates(view, "connections", "connection"),
+    ...checkConnections(view),
     ...checkDuplicates(view, "rules", "rule"),
     ...checkDuplicates(view, "masking", "masking rule"),
     ...view.items(["masking"]).flatMap((rule) => checkConnectionsOf(view, rule)),

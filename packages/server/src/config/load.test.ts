@@ -61,12 +61,16 @@ describe("the sample of the contract", () => {
           agent: "edge-1",
           protocol: "http",
           api: "openai",
-          limits: { requestBytes: 4_194_304, responseBytes: 67_108_864, callMs: 300_000, concurrentCalls: 32 },
+          limits: {
+            ...{ requestBytes: 4_194_304, responseBytes: 67_108_864, callMs: 300_000, concurrentCalls: 32 },
+            responseRows: 1_000_000,
+          },
           requireReason: true,
           idleMs: 1_800_000,
           maxSessionMs: 28_800_000,
           evidence: "overlap",
           uninspectable: "block",
+          ...{ descriptorFiles: [], opaque: "block", modelFunctions: [], readFunctions: [] },
         },
       ],
       tests: [],
@@ -140,6 +144,7 @@ describe("the sample of the contract", () => {
       responseBytes: 67_108_864,
       callMs: 300_000,
       concurrentCalls: 2,
+      responseRows: 1_000_000,
     });
   });
 });

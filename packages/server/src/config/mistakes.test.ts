@@ -33,7 +33,7 @@ connections:
     api: opnai
     limits: { requestBytes: 4MB/s, callSeconds: 0, concurrentCals: 3 }
     idle: 30
-  - { name: Model-X, agent: edge-1, protocol: grpc, api: oip }
+  - { name: Model-X, agent: edge-1, protocol: smtp, api: oip }
 rules:
   - { name: a, connections: [modelx, "*"], groups: [science], then: allow }
   - { name: b, connections: ["*"], then: allow }
@@ -73,7 +73,7 @@ logLevel: loud
       '22:52: connections[0].limits.concurrentCals: there is no key "concurrentCals"; did you mean "concurrentCalls"?',
       "23:11: connections[0].idle: write a duration from 1s to 7d, such as 30s, 15m or 8h",
       '24:13: connections[1].name: another connection above has the name "Model-X"',
-      `24:47: connections[1].protocol: protocol grpc is ${unbuilt}`,
+      "24:47: connections[1].protocol: write http, grpc or postgres",
       '26:30: rules[0].connections[0]: there is no connection "modelx"; did you mean "model-x"?',
       `26:44: rules[0].groups: this can never match: ${noGroups}`,
       "27:5: rules[1]: this rule names nobody: give it groups, users or services",
@@ -337,8 +337,14 @@ describe("one mistake", () => {
       expect.stringContaining("not built yet"),
     ]);
     expect(mistakes(changed("requireReason: true", "record: raw"))).toEqual([expect.stringContaining("not built yet")]);
+  });
+
+  it("a setting of another protocol, which would look like a protection that is not there", () => {
+    const one = (written: string) => changed("protocol: http", `protocol: http\n    ${written}`);
+    expect(mistakes(one("modelFunctions: [f]"))).toEqual([expect.stringContaining("protocol postgres has it")]);
+    expect(mistakes(one("descriptors: [a.binpb]"))).toEqual([expect.stringContaining("protocol grpc has it")]);
     expect(mistakes(changed("protocol: http", "protocol: postgres"))).toEqual([
-      expect.stringContaining("not built yet"),
+      expect.stringContaining("with protocol postgres write generic"),
     ]);
   });
 });

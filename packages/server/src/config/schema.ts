@@ -1,4 +1,4 @@
-import { APIS } from "@hoopish/protocol";
+import { APIS, PROTOCOLS } from "@hoopish/protocol";
 import { z } from "zod";
 import { PII_TYPES } from "../masking/types.ts";
 import { isLogVkey, isWitnessKey, LOG_VKEY_ERROR, WITNESS_KEY_ERROR } from "./anchor-keys.ts";
@@ -6,7 +6,7 @@ import type { ConfigFile } from "./config-file.ts";
 import { parseHttpUrl, parseListen } from "./endpoints.ts";
 import { duration, flag, name, size, text, whole } from "./fields.ts";
 import { isTimeZone } from "./time-zone.ts";
-import { UNBUILT_PROTOCOLS, UNBUILT_STORE } from "./unbuilt.ts";
+import { UNBUILT_STORE } from "./unbuilt.ts";
 import { webhookKey } from "./webhook-key.ts";
 
 /**
@@ -81,19 +81,25 @@ const issuer = z.strictObject({
   jwksUri: httpUrl("https://login.bank.example/jwks").exactOptional(),
 });
 
+const FUNCTION_ERROR = "write a function's name in lower case, such as predict_default, models.predict or models.*";
+const functionNames = z
+  .array(z.string().regex(/^(?:[a-z_][a-z0-9_$]*\.)?(?:[a-z_][a-z0-9_$]*|\*)$/, FUNCTION_ERROR))
+  .max(256)
+  .default([]);
+
 const limits = z.strictObject({
   requestBytes: size("1B", "1GiB").prefault("4MiB"),
   responseBytes: size("1B", "16GiB").prefault("64MiB"),
   callSeconds: whole(1, 86_400).prefault(300),
   concurrentCalls: whole(1, 10_000).prefault(32),
+  // Of one answer of a database: connection-checks.ts.
+  responseRows: whole(1, 999_999_999).prefault(1_000_000),
 });
 
 const connection = z.strictObject({
   name: name("a name for the connection"),
   agent: name("the name of the agent that serves it"),
-  protocol: z
-    .enum(["http"], { error: ({ input }) => UNBUILT_PROTOCOLS.get(String(input)) ?? "write http" })
-    .default("http"),
+  protocol: z.enum(PROTOCOLS, "write http, grpc or postgres").default("http"),
   api: z.enum(APIS),
   limits: limits.prefault({}),
   requireReason: flag().prefault(false),
@@ -101,6 +107,11 @@ const connection = z.strictObject({
   maxSession: duration("1s", "7d").prefault("8h"),
   evidence: z.enum(["overlap", "first"]).default("overlap"),
   uninspectable: z.enum(["block", "allow"]).default("block"),
+  // What is one protocol's alone: connection-checks.ts.
+  descriptors: z.array(file).max(32).default([]),
+  opaque: z.enum(["block", "allow"]).default("block"),
+  modelFunctions: functionNames,
+  readFunctions: functionNames,
 });
 
 const approval = z.strictObject({

@@ -16,9 +16,4 @@ export function unbuiltKey(path: readonly (string | number)[]): string | undefin
   return UNBUILT_KEYS.get(path.map((step) => (typeof step === "number" ? "*" : step)).join("."));
 }
 
-export const UNBUILT_PROTOCOLS: ReadonlyMap<string, string> = new Map([
-  ["grpc", refuse("protocol grpc is")],
-  ["postgres", refuse("protocol postgres is")],
-]);
-
 export const UNBUILT_STORE: string = refuse("the PostgreSQL store (postgres://) is");

@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http";
 import {
   authRenewSchema,
   HoopishError,
+  type Protocol,
   type RecordActor,
   type SessionEvent,
   type SessionId,
@@ -15,7 +16,7 @@ import type { ActorOf, Identity, Principal } from "../identity/principal.ts";
 import type { SeenPrincipals } from "../identity/seen-principals.ts";
 import type { Locks } from "../locks/port.ts";
 import { refuseLocked } from "../locks/refuse-locked.ts";
-import type { HttpEntry } from "../protocols/http/http-entry.ts";
+import type { StreamEntry } from "../protocols/line.ts";
 import type { Session } from "../sessions/session.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import { bearerToken, clientName, rejection } from "./bearer.ts";
@@ -36,7 +37,8 @@ export interface ClientTunnelPorts {
   readonly log: EvidenceLog;
   readonly refusals: Refusals;
   readonly actorOf: ActorOf;
-  readonly http: HttpEntry;
+  /** What speaks with the clients of a connection, by its protocol. */
+  readonly entries: Readonly<Record<Protocol, StreamEntry>>;
   readonly now: () => number;
   readonly draining: () => boolean;
   readonly report: (error: unknown) => void;
@@ -98,7 +100,7 @@ class ClientTunnel {
     const parsed = tcpStreamSchema.safeParse(stream.headers);
     const session = parsed.success ? this.#sessions.get(parsed.data.session) : undefined;
     if (session === undefined || session.ended !== undefined) stream.reset(REFUSED_STREAM, "no such session");
-    else this.#ports.http.accept(toDuplex(stream), session);
+    else this.#ports.entries[session.connection.protocol].accept(toDuplex(stream), session);
   }
 
   async #open(stream: TunnelStream): Promise<object> {

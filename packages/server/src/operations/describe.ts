@@ -8,7 +8,11 @@ import type { Operation, OperationKind, OperationRequest } from "./operation.ts"
 import { describeTfserving } from "./tfserving.ts";
 
 /** Kinds that only ask a model for an answer and change nothing: their records may be made durable while the model works. */
-const INFERENCE: ReadonlySet<OperationKind> = new Set(["infer", "chat", "complete", "embed", "metadata", "health"]);
+const INFERENCE: ReadonlySet<OperationKind> = new Set([
+  ...(["infer", "chat", "complete", "embed", "metadata", "health"] as const),
+  // Of an SQL text the kind is that of its worst statement, and a function that nobody has named is a call.
+  ...(["select", "model_call"] as const),
+]);
 export const isInference = (operation: Operation): boolean => INFERENCE.has(operation.kind);
 
 /** Kinds whose meaning stands in the body. */

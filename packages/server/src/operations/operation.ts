@@ -1,3 +1,5 @@
+import type { SqlKind } from "./sql/kinds.ts";
+
 /** What a call means to a model server. Pure: from the request alone. */
 export interface Operation {
   /** `other`: a route that this API does not define; rules can refuse it. */
@@ -10,6 +12,13 @@ export interface Operation {
   readonly stream?: boolean;
   /** What a person wrote, for detection: at most 64 texts and 64 Ki characters. */
   readonly texts?: readonly string[];
+  /** Of an SQL text: what its statements are and name. */
+  readonly sql?: {
+    readonly kinds: readonly string[];
+    readonly tables: readonly string[];
+    readonly functions: readonly string[];
+    readonly statements: number;
+  };
   /** Why it is not certain what the call asks for, in words that hold nothing of it. */
   readonly unclear?: string;
 }
@@ -23,7 +32,9 @@ export type OperationKind =
   | "health"
   | "admin"
   | "files"
-  | "other";
+  | "other"
+  /** What an SQL text does; sql/kinds.ts says in which order of danger. */
+  | SqlKind;
 
 /** A body as it was read. `other`: bytes that are not strict JSON, and why. `partial`: too large, it flows. */
 export type BodyReading =

@@ -1,4 +1,4 @@
-import type { PolicyQuestion } from "./question.ts";
+import type { PolicyQuestion, SqlFacts } from "./question.ts";
 
 /** A call that asks for no limit asks for as much as there is. */
 const NO_LIMIT = BigInt(Number.MAX_SAFE_INTEGER);
@@ -26,7 +26,7 @@ export function contextOf(question: PolicyQuestion, timeZone: string): object {
       bytes: BigInt(call.bytes),
     },
     get request() {
-      return { headers: headerMap(request.headers), json: celValue(request.json ?? null, 0), sql: null };
+      return { headers: headerMap(request.headers), json: celValue(request.json ?? null, 0), sql: sqlOf(request.sql) };
     },
     get findings() {
       return new Map([...(question.findings?.() ?? [])].map(([type, count]) => [type, BigInt(count)]));
@@ -35,6 +35,12 @@ export function contextOf(question: PolicyQuestion, timeZone: string): object {
       return { ...localTime(nowMs, timeZone), utc: new Date(nowMs) };
     },
   };
+}
+
+function sqlOf(sql: SqlFacts | undefined): object | null {
+  if (sql === undefined) return null;
+  const { kinds, tables, functions, statements } = sql;
+  return { kinds, tables, functions, statements: BigInt(statements) };
 }
 
 function headerMap(headers: readonly string[]): Map<string, string> {

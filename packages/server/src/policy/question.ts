@@ -22,12 +22,24 @@ export interface PolicyQuestion {
     readonly bytes: number;
   };
   /** `json`: undefined where the body is none, or was not read whole; `headers`: name, value, name, value. */
-  readonly request: { readonly headers: readonly string[]; readonly json: unknown };
+  readonly request: {
+    readonly headers: readonly string[];
+    readonly json: unknown;
+    readonly sql?: SqlFacts | undefined;
+  };
   /** Personal data in the body, by type; looked for when a rule asks. @throws when it cannot be looked into */
   readonly findings?: () => ReadonlyMap<string, number>;
   readonly nowMs: number;
   /** What was charged to a rate's counter in its window before this call. */
   readonly usage: (key: string, perMs: number) => Usage;
+}
+
+/** What an SQL text asks for, over all of its statements; names as the database folds them. */
+export interface SqlFacts {
+  readonly kinds: readonly string[];
+  readonly tables: readonly string[];
+  readonly functions: readonly string[];
+  readonly statements: number;
 }
 
 export interface Usage {

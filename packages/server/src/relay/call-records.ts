@@ -12,15 +12,15 @@ import {
   type Payloads,
   type RecordDraft,
   type RecordedOperation,
+  type RecordedSql,
 } from "@hoopish/protocol";
 import type { PayloadPiece } from "../evidence/port.ts";
 import type { Tally } from "../masking/tally.ts";
 import type { Operation } from "../operations/operation.ts";
 import type { Verdict } from "../policy/question.ts";
 import type { Session } from "../sessions/session.ts";
-import type { Exchange } from "./exchange.ts";
+import type { Exchange, ReadRequest } from "./exchange.ts";
 import type { RelayPorts } from "./ports.ts";
-import type { ReadRequest } from "./request.ts";
 
 /** Longest path that stands in a record; the rest of an absurd one is cut, and the payload is refused by the model anyway. */
 const MAX_PATH = 1024;
@@ -63,6 +63,9 @@ export class CallRecords {
   #requestBytes = 0;
   #streamedRequest: Commitment | undefined;
   #streamedSalt: PayloadPiece | undefined;
+  #forwardedWriter: PayloadWriter | undefined;
+  #streamedForwarded: Commitment | undefined;
+  #forwardedSalt: PayloadPiece | undefined;
   #delivered: PayloadWriter | undefined;
   #deliveredBytes = 0;
   #decidedWritten = false;
@@ -75,8 +78,12 @@ export class CallRecords {
   uninspected: string[] = [];
   /** What the model is asked, where that is not what the client sent; and what was masked in it. */
   forwarded: { readonly bytes: Buffer; readonly tally: MaskTally } | undefined;
+  /** What was masked in the request's messages after the first. */
+  laterTally: Tally | undefined;
   /** What was masked in the answer so far. */
   answerTally: MaskTally | undefined;
+  /** Rows that were answered, where the protocol has such. */
+  answeredRows: number | undefined;
   /** Index in the log of the record that decided the call, once that is durable. */
   index: number | undefined;
 
@@ -114,11 +121,16 @@ export class CallRecords {
     this.#ports.log.append([], [], "now").catch(() => undefined);
   }
 
-  /** One more piece of a request that flows. */
-  requestPiece(bytes: Buffer): Promise<unknown> {
+  /** One more piece of a request that flows. @param forwarded what the model gets of it, where that may be something else */
+  requestPiece(bytes: Buffer, forwarded?: Buffer): Promise<unknown> {
     this.#requestBytes += bytes.length;
     const writer = this.#requestWriter;
-    return writer === undefined ? Promise.resolve() : this.#ports.log.append([], [writer.piece(bytes)]);
+    if (writer === undefined) return Promise.resolve();
+    const pieces = [writer.piece(bytes)];
+    if (forwarded !== undefined && this.#forwardedWriter !== undefined) {
+      pieces.push(this.#forwardedWriter.piece(forwarded));
+    }
+    return this.#ports.log.append([], pieces);
   }
 
   /** A flowing request has ended: its commitment goes into call.answered. */
@@ -126,6 +138,9 @@ export class CallRecords {
     const last = this.#requestWriter?.last(NOTHING);
     this.#streamedRequest = last?.commitment;
     this.#streamedSalt = last?.piece;
+    const forwarded = this.#forwardedWriter?.last(NOTHING);
+    this.#streamedForwarded = forwarded?.commitment;
+    this.#forwardedSalt = forwarded?.piece;
   }
 
   /** Bytes of the answer, durable when it resolves. */
@@ -199,7 +214,9 @@ export class CallRecords {
   }
 
   #maskedCount(): { masked?: number } {
-    const counts = [this.forwarded?.tally, this.answerTally].flatMap((tally) => [...(tally?.counts.values() ?? [])]);
+    const counts = [this.forwarded?.tally, this.laterTally, this.answerTally].flatMap((tally) => [
+      ...(tally?.counts.values() ?? []),
+    ]);
     return counts.length === 0 ? {} : { masked: counts.reduce((sum, count) => sum + count, 0) };
   }
 
@@ -250,7 +267,10 @@ export class CallRecords {
       payloads.request = last.commitment;
     }
     const { forwarded } = this;
-    if (forwarded !== undefined) {
+    if (forwarded !== undefined && !request.ended) {
+      this.#forwardedWriter = new PayloadWriter(this.call, "forwarded");
+      pieces.push(this.#forwardedWriter.piece(forwarded.bytes));
+    } else if (forwarded !== undefined) {
       const last = new PayloadWriter(this.call, "forwarded").last(forwarded.bytes);
       pieces.push(last.piece);
       payloads.forwarded = last.commitment;
@@ -272,8 +292,10 @@ export class CallRecords {
       outcome: end.outcome,
       ...(this.agent === undefined ? {} : { agent: this.agent }),
       ...(end.code === undefined ? {} : { code: end.code }),
+      ...(this.answeredRows === undefined ? {} : { rows: this.answeredRows }),
       ...(Object.keys(payloads).length === 0 ? {} : { payloads }),
       ...tallied(this.answerTally),
+      ...requestMasked(this.laterTally),
       ...(this.uninspected.length === 0 ? {} : { uninspected: this.uninspected }),
     };
   }
@@ -285,6 +307,10 @@ export class CallRecords {
     payloads.request = this.#streamedRequest;
     pieces.push(this.#streamedSalt);
     this.#requestWriter = undefined;
+    if (this.#streamedForwarded === undefined || this.#forwardedSalt === undefined) return;
+    payloads.forwarded = this.#streamedForwarded;
+    pieces.push(this.#forwardedSalt);
+    this.#forwardedWriter = undefined;
   }
 
   #deliveredPiece(bytes: Buffer): PayloadPiece {
@@ -306,18 +332,29 @@ export class CallRecords {
   }
 
   recordedOperation(): RecordedOperation {
-    const { kind, model, rows, tokensRequested } = this.operation;
+    const { kind, model, rows, tokensRequested, sql } = this.operation;
     return {
       kind,
       ...(model === undefined ? {} : { model }),
       ...(rows === undefined ? {} : { rows }),
       ...(tokensRequested === undefined ? {} : { tokens: tokensRequested }),
+      ...(sql === undefined ? {} : { sql: recordedSql(sql) }),
     };
   }
 
   #recordedPath(): string {
     return this.#exchange.path.slice(0, MAX_PATH).toWellFormed();
   }
+}
+
+/** Names that stand in a record, at most; a text that names more is known by its payload. */
+const MAX_NAMES = 32;
+const MAX_NAME = 128;
+
+function recordedSql({ kinds, tables, functions, statements }: NonNullable<Operation["sql"]>): RecordedSql {
+  const some = (names: readonly string[]): string[] =>
+    names.slice(0, MAX_NAMES).map((name) => name.slice(0, MAX_NAME).toWellFormed());
+  return { kinds: some(kinds), tables: some(tables), functions: some(functions), statements };
 }
 
 /** What was masked in one body. */
@@ -329,6 +366,11 @@ function tallied(tally: MaskTally | undefined): {
 } {
   const masked = tally?.masked();
   return masked === undefined || tally === undefined ? {} : { masked, masked_digests: [...tally.digests] };
+}
+
+function requestMasked(tally: Tally | undefined): { request_masked?: Readonly<Record<string, number>> } {
+  const masked = tally?.masked();
+  return masked === undefined ? {} : { request_masked: masked };
 }
 
 /** How a call that was let through ended, when it ended with this error. */

@@ -5,13 +5,13 @@ import type { Verdict } from "../policy/question.ts";
 import type { Session } from "../sessions/session.ts";
 import { CallRecords } from "./call-records.ts";
 import { Delivery } from "./delivery.ts";
-import type { Exchange } from "./exchange.ts";
-import { forwardedHeaders } from "./headers.ts";
+import type { Exchange, ReadRequest } from "./exchange.ts";
 import { settleHold } from "./hold.ts";
-import { charge, operationOf, questionOf, refuseBlocked } from "./judge.ts";
+import { charge, questionOf, refuseBlocked } from "./judge.ts";
+import { judgePiece } from "./judge-piece.ts";
 import { maskRequest } from "./mask-request.ts";
 import type { RelayPorts } from "./ports.ts";
-import { type ReadRequest, readRequest } from "./request.ts";
+import { readRequest } from "./request.ts";
 import { sendRest } from "./send-rest.ts";
 
 /**
@@ -28,14 +28,14 @@ export async function relayCall(session: Session, exchange: Exchange, ports: Rel
     // 2 What is to be judged must be known; within limits, because the caller chooses its size. Whole, where a rule looks.
     const { principal, connection } = session;
     const masked = ports.masks(connection.name);
-    const looksInside = ports.policy().needsBody(principal, connection.name) || masked.request !== undefined;
+    const certain = exchange.meaningInBody || ports.policy().needsBody(principal, connection.name);
+    const looksInside = certain || masked.request !== undefined;
     const request = await readRequest(exchange, session, looksInside);
     records.request = request;
     // 3 From bytes to meaning: rules speak of rows and models, not of paths.
-    const operation = operationOf(session, exchange, request);
+    const operation = exchange.describe(request);
     records.operation = operation;
-    if (ports.policy().needsBody(principal, connection.name) && operation.unclear !== undefined)
-      refuseUnclear(operation.unclear, session, records);
+    if (certain && operation.unclear !== undefined) refuseUnclear(operation.unclear, session, records);
     // 4 Pure, so that the same call gets the same verdict, and can be asked again later.
     const judge = (): Verdict => ports.policy().judge(questionOf(session, exchange, request, operation, ports));
     let verdict = judge();
@@ -135,11 +135,6 @@ async function waitingAside(session: Session, ports: RelayPorts, waiting: Promis
   admit(session, ports);
 }
 
-/** A part of an answer may begin or end in the middle of a value: where answers are masked, all of one is asked for. */
-const PART_OF_ANSWER = ["range", "if-range"];
-/** Of a body that is not sent as it came. */
-const DIGESTS = ["content-md5", "digest", "content-digest", "repr-digest"];
-
 function mayOverlap(session: Session, operation: Operation): boolean {
   return session.connection.evidence === "overlap" && isInference(operation);
 }
@@ -157,32 +152,15 @@ function forward(
   const mask = ports.masks(connection.name).response;
   const { responseBytes } = connection.limits;
   const inspection = mask && { plan: mask, uninspectable: connection.uninspectable };
-  const delivery = new Delivery(exchange.answer, records, decided, responseBytes, inspection);
-  const upstream = ports.agents.dispatch(
-    connection,
-    {
-      ":kind": "http",
-      call: records.call,
-      connection: connection.name,
-      method: exchange.method,
-      path: exchange.path + exchange.query,
-      headers: forwardedHeaders(exchange.headers, [
-        ...(mask === undefined ? [] : PART_OF_ANSWER),
-        ...(records.forwarded === undefined ? [] : DIGESTS),
-      ]),
-      ...(request.ended
-        ? { length: request.bytes.length }
-        : exchange.length === undefined
-          ? {}
-          : { length: exchange.length }),
-      timeoutMs: connection.limits.callMs,
-    },
-    request.ended ? request.bytes : undefined,
-    exchange.body.trailers,
-    delivery,
-  );
+  const delivery = new Delivery(exchange, records, decided, responseBytes, inspection);
+  const { call, forwarded } = records;
+  const order = { call, request, altered: forwarded !== undefined, inspected: mask !== undefined };
+  const upstream = exchange.forward(order, ports.agents, delivery);
   delivery.start(upstream, session, judge);
-  if (!request.ended) sendRest(exchange, request, upstream, delivery, records, connection.limits.requestBytes);
+  if (!request.ended) {
+    const onPiece = exchange.judgesPieces ? judgePiece(session, exchange, records, ports) : undefined;
+    sendRest(exchange, request, upstream, delivery, records, connection.limits.requestBytes, onPiece);
+  }
   return delivery.done;
 }
 

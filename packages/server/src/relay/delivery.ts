@@ -1,13 +1,12 @@
 import { type HeaderList, HoopishError, type HttpAnswer, toHoopishError } from "@hoopish/protocol";
-import { type BodyMasker, createMasker, inspectionProblem } from "../masking/masker.ts";
-import type { MaskPlan } from "../masking/plan.ts";
+import type { BodyMasker } from "../masking/masker.ts";
 import type { Verdict } from "../policy/question.ts";
 import type { EndListener, SessionEnd } from "../sessions/end-listeners.ts";
 import type { Session } from "../sessions/session.ts";
 import { type AnswerDecoder, decoderFor } from "./answer-decoder.ts";
 import { type CallRecords, outcomeOf } from "./call-records.ts";
-import type { AnswerHead, AnswerSink } from "./exchange.ts";
-import { answerHeaders, headerValue } from "./headers.ts";
+import type { AnswerClose, AnswerHead, AnswerSink, Exchange, Inspection } from "./exchange.ts";
+import { answerHeaders, headerValue, withoutHeaders } from "./headers.ts";
 import type { Upstream, UpstreamListener } from "./ports.ts";
 
 /**
@@ -26,6 +25,7 @@ type State = "waiting" | "answering" | "ended";
 export class Delivery implements UpstreamListener, EndListener {
   place = -1;
   readonly done: Promise<void>;
+  readonly #exchange: Exchange;
   readonly #sink: AnswerSink;
   readonly #records: CallRecords;
   readonly #decided: Promise<void>;
@@ -60,14 +60,15 @@ export class Delivery implements UpstreamListener, EndListener {
 
   /** @param inspection what is masked in the answer; undefined: nothing is */
   constructor(
-    sink: AnswerSink,
+    exchange: Exchange,
     records: CallRecords,
     decided: Promise<void>,
     limitBytes: number,
     inspection?: Inspection,
   ) {
     this.#inspection = inspection;
-    this.#sink = sink;
+    this.#exchange = exchange;
+    this.#sink = exchange.answer;
     this.#records = records;
     this.#decided = decided;
     this.#limitBytes = limitBytes;
@@ -139,6 +140,10 @@ export class Delivery implements UpstreamListener, EndListener {
     this.fail(new HoopishError("upstream_failed", reason));
   }
 
+  onFailed(error: HoopishError): void {
+    this.fail(error);
+  }
+
   sessionEnded({ code, reason }: SessionEnd): void {
     this.fail(new HoopishError(code, reason));
   }
@@ -172,7 +177,7 @@ export class Delivery implements UpstreamListener, EndListener {
     const recorded = this.#records.answered(rest, this.#head?.status ?? 0, outcome, error.code);
     if (outcome !== "upstream_failed") {
       // Cut first: what the client has is all that it gets, whether or not the end can still be recorded.
-      this.#sink.cut();
+      this.#sink.cut(error);
       recorded.then(resolve, resolve);
       return;
     }
@@ -180,11 +185,11 @@ export class Delivery implements UpstreamListener, EndListener {
     recorded.then(
       () => {
         if (rest.length > 0) this.#deliver(rest, 0);
-        this.#sink.cutSoon();
+        this.#sink.cutSoon(error);
         resolve();
       },
-      () => {
-        this.#sink.cut();
+      (failed: unknown) => {
+        this.#sink.cut(toHoopishError(failed));
         resolve();
       },
     );
@@ -200,38 +205,20 @@ export class Delivery implements UpstreamListener, EndListener {
         onData: (bytes) => this.#take(bytes),
         onError: (error) => this.fail(error),
       });
-      headers = without(headers, "content-encoding", "content-length");
+      headers = withoutHeaders(headers, ["content-encoding", "content-length"]);
     }
-    const type = headerValue(answer.headers, "content-type");
-    if (this.#inspection !== undefined && answer.status === 206) {
-      throw new HoopishError("response_uninspectable", "the answer cannot be looked into: it is a part of one");
+    const view = this.#exchange.view({ status: answer.status, headers }, this.#inspection, (why) => {
+      const named = `response: ${why} (uninspectable: allow)`;
+      const { uninspected } = this.#records;
+      if (uninspected.length < MAX_UNINSPECTED && !uninspected.includes(named)) uninspected.push(named);
+    });
+    this.#masker = view.masker;
+    this.#holdsHead = view.holdsHead;
+    if (view.masker !== undefined) {
+      if (this.#inspection?.plan.analyze !== undefined) this.#analyzed = Promise.resolve();
+      this.#records.answerTally = view.masker.tally;
     }
-    if (this.#inspection !== undefined && this.#mayLookInto(type, this.#inspection)) {
-      this.#masker = createMasker(this.#inspection.plan, type, this.#unseen());
-      if (this.#inspection.plan.analyze !== undefined) this.#analyzed = Promise.resolve();
-      this.#records.answerTally = this.#masker.tally;
-      this.#holdsHead = this.#inspection.plan.analyze !== undefined || !/^text\/event-stream\b/i.test(type ?? "");
-      // What is masked has another length, and other digests.
-      headers = without(headers, "content-length", "content-md5", "digest", "content-digest", "repr-digest", "etag");
-    }
-    return { status: answer.status, headers };
-  }
-
-  /** Where the connection's setting lets pass what is not what it says, the record names it. */
-  #unseen(): ((why: string) => void) | undefined {
-    if (this.#inspection?.uninspectable !== "allow") return undefined;
-    return (why) => this.#records.uninspected.push(`response: ${why} (uninspectable: allow)`);
-  }
-
-  /** @throws HoopishError response_uninspectable, unless the connection's setting lets it pass, named */
-  #mayLookInto(type: string | undefined, { uninspectable }: Inspection): boolean {
-    const problem = inspectionProblem(type);
-    if (problem === undefined) return true;
-    if (uninspectable === "block") {
-      throw new HoopishError("response_uninspectable", `the answer cannot be looked into: ${problem}`);
-    }
-    this.#records.uninspected.push(`response: ${problem} (uninspectable: allow)`);
-    return false;
+    return { status: answer.status, headers: view.headers };
   }
 
   #take(bytes: Buffer): void {
@@ -331,7 +318,16 @@ export class Delivery implements UpstreamListener, EndListener {
       .catch((error: unknown) => this.fail(answerRefused(error)));
   }
 
-  #finishWhole(head: AnswerHead, trailers: HeaderList): void {
+  #finishWhole(head: AnswerHead, given: HeaderList): void {
+    let close: AnswerClose;
+    try {
+      close = this.#exchange.close(given, this.#inspection);
+    } catch (error) {
+      this.fail(error);
+      return;
+    }
+    const { trailers, status = head.status, rows } = close;
+    this.#records.answeredRows = rows;
     const bytes = joined(this.#fresh);
     const alone = !this.#begun && !this.#sink.headSent && trailers.length === 0;
     this.#fresh = [];
@@ -339,7 +335,7 @@ export class Delivery implements UpstreamListener, EndListener {
     this.#finishing = true;
     this.#close();
     this.#upstream = undefined;
-    this.#records.answered(bytes, head.status, "complete").then(
+    this.#records.answered(bytes, status, "complete").then(
       () => {
         if (alone && !this.#sink.headSent) this.#sink.whole(this.#receipted(head), bytes);
         else {
@@ -351,7 +347,7 @@ export class Delivery implements UpstreamListener, EndListener {
       },
       (error: unknown) => {
         if (alone) return this.#settle.reject(error);
-        this.#sink.cut();
+        this.#sink.cut(toHoopishError(error, "evidence_unavailable"));
         this.#settle.resolve();
       },
     );
@@ -405,11 +401,8 @@ export class Delivery implements UpstreamListener, EndListener {
   }
 }
 
-/** What is looked for in an answer, and what becomes of one that cannot be looked into. */
-export interface Inspection {
-  readonly plan: MaskPlan;
-  readonly uninspectable: "block" | "allow";
-}
+/** Reasons of one call that are kept. */
+const MAX_UNINSPECTED = 20;
 
 /** What masking refuses is said of the answer, and not of the request. */
 function answerRefused(thrown: unknown): HoopishError {
@@ -423,11 +416,3 @@ const joined = (chunks: readonly Buffer[]): Buffer =>
 
 const tooLarge = (limit: number): HoopishError =>
   new HoopishError("response_too_large", `the answer is larger than ${limit} bytes, this connection's limit`);
-
-function without(headers: HeaderList, ...names: readonly string[]): string[] {
-  const kept: string[] = [];
-  for (let i = 0; i + 1 < headers.length; i += 2) {
-    if (!names.includes(headers[i] as string)) kept.push(headers[i] as string, headers[i + 1] as string);
-  }
-  return kept;
-}

@@ -89,3 +89,11 @@ export function headerValue(headers: HeaderList, name: string): string | undefin
   for (let i = 0; i + 1 < headers.length; i += 2) if (headers[i] === name) return headers[i + 1];
   return undefined;
 }
+
+export function withoutHeaders(headers: HeaderList, names: readonly string[]): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    if (!names.includes(headers[i] as string)) kept.push(headers[i] as string, headers[i + 1] as string);
+  }
+  return kept;
+}

@@ -4,10 +4,9 @@ import type { Verdict } from "../policy/question.ts";
 import type { EndListener, SessionEnd } from "../sessions/end-listeners.ts";
 import type { Session } from "../sessions/session.ts";
 import type { CallRecords } from "./call-records.ts";
-import type { Exchange } from "./exchange.ts";
+import type { Exchange, ReadRequest } from "./exchange.ts";
 import { headerValue } from "./headers.ts";
 import type { RelayPorts } from "./ports.ts";
-import type { ReadRequest } from "./request.ts";
 
 type HoldVerdict = Extract<Verdict, { verdict: "hold" }>;
 

@@ -1,11 +1,9 @@
 import { HoopishError, toHoopishError } from "@hoopish/protocol";
-import { inspectionProblem, type MaskedBytes, maskAnalyzed, maskWhole } from "../masking/masker.ts";
+import type { MaskedBytes } from "../masking/masker.ts";
 import type { Session } from "../sessions/session.ts";
 import type { CallRecords } from "./call-records.ts";
-import type { Exchange } from "./exchange.ts";
-import { headerValue } from "./headers.ts";
+import type { Exchange, ReadRequest } from "./exchange.ts";
 import type { RelayPorts } from "./ports.ts";
-import type { ReadRequest } from "./request.ts";
 
 /**
  * What the model is asked: the request, without what the rules keep from it.
@@ -23,18 +21,14 @@ export function maskRequest(
   if (plan === undefined || request.bytes.length === 0) return request;
   const kept = (thrown: unknown): ReadRequest => asItIs(thrown, connection.uninspectable, request, records);
   const masked = ({ bytes, tally }: MaskedBytes): ReadRequest => {
-    if (tally.counts.size === 0) return request;
+    // Of a stream of messages a later one may be altered: what the model gets is kept apart from its first on.
+    if (tally.counts.size === 0 && request.ended) return request;
     records.forwarded = { bytes, tally };
     return { ...request, bytes };
   };
   try {
-    const encoding = headerValue(exchange.headers, "content-encoding")?.trim().toLowerCase() ?? "identity";
-    const type = headerValue(exchange.headers, "content-type");
-    const problem = encoding === "identity" || encoding === "" ? inspectionProblem(type) : "it is compressed";
-    if (problem !== undefined) throw new HoopishError("response_uninspectable", `it cannot be looked into: ${problem}`);
-    // Nobody waits where nobody has to be asked: between a verdict and its charge no other call may come.
-    if (plan.analyze === undefined) return masked(maskWhole(request.bytes, type, plan));
-    return maskAnalyzed(request.bytes, type, plan).then(masked, kept);
+    const done = exchange.mask(request, plan);
+    return done instanceof Promise ? done.then(masked, kept) : masked(done);
   } catch (thrown) {
     return kept(thrown);
   }

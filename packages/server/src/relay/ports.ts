@@ -1,4 +1,12 @@
-import type { AgentId, HeaderList, HttpAnswer, HttpCall } from "@hoopish/protocol";
+import type {
+  AgentId,
+  HeaderList,
+  HoopishError,
+  HttpAnswer,
+  HttpCall,
+  PostgresAnswer,
+  PostgresOpen,
+} from "@hoopish/protocol";
 import type { ApprovalDesk } from "../approvals/port.ts";
 import type { ConnectionConfig } from "../config/config.ts";
 import type { EvidenceLog } from "../evidence/port.ts";
@@ -43,12 +51,36 @@ export interface AgentDispatch {
     trailers: HeaderList,
     listener: UpstreamListener,
   ): Upstream;
+  /** Opens a connection to a database at the agent. @throws HoopishError agent_unavailable */
+  connect(connection: ConnectionConfig, open: PostgresOpen, listener: LinkListener): DatabaseLink;
+}
+
+/** A connection to a database, as the agent made it: bytes of its protocol, both ways. */
+export interface DatabaseLink {
+  readonly agent: AgentId;
+  /** False: wait for onDrain. */
+  write(bytes: Buffer): boolean;
+  /** The bytes have been dealt with: the agent may send as many more. */
+  consumed(bytes: number): void;
+  /** Asks the database to cancel what this connection does; nobody hears whether it did. */
+  cancelQuery(): void;
+  close(reason: string): void;
+}
+
+export interface LinkListener {
+  onAnswer(answer: PostgresAnswer): void;
+  onData(bytes: Buffer): void;
+  /** The database ended it, or the agent or its tunnel broke off. */
+  onEnd(reason: string): void;
+  onDrain(): void;
 }
 
 export interface UpstreamListener {
   onAnswer(answer: HttpAnswer): void;
   onData(bytes: Buffer): void;
   onEnd(trailers: HeaderList): void;
+  /** The answer may not go on, for a reason of ours. */
+  onFailed(error: HoopishError): void;
   /** The agent or its tunnel broke off: the answer, if it had begun, is not complete. */
   onBroken(reason: string): void;
   onDrain(): void;

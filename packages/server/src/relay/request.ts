@@ -1,20 +1,10 @@
 import { HoopishError } from "@hoopish/protocol";
-import type { BodyReading } from "../operations/operation.ts";
-import { readBody } from "../operations/read-body.ts";
 import type { EndListener } from "../sessions/end-listeners.ts";
 import type { Session } from "../sessions/session.ts";
-import type { Exchange } from "./exchange.ts";
+import type { Exchange, ReadRequest } from "./exchange.ts";
 
 /** Bodies up to this size are read whole before the call is judged; a larger one flows, and is known by its head alone. */
 const INSPECT_BYTES = 1_048_576;
-
-export interface ReadRequest {
-  readonly bytes: Buffer;
-  /** The bytes are the whole body. */
-  readonly ended: boolean;
-  /** What it is. */
-  readonly body: BodyReading;
-}
 
 /**
  * @param looksInside a rule's verdict needs the body: it is read whole, up to the connection's limit
@@ -22,6 +12,7 @@ export interface ReadRequest {
  */
 export async function readRequest(exchange: Exchange, session: Session, looksInside: boolean): Promise<ReadRequest> {
   const { requestBytes } = session.connection.limits;
+  const wholeRequest = (bytes: Buffer): ReadRequest => ({ bytes, ended: true, body: exchange.read(bytes, true) });
   if (exchange.length === 0) return wholeRequest(NOTHING);
   if ((exchange.length ?? 0) > requestBytes) throw tooLarge(requestBytes);
   const limit = looksInside ? requestBytes : Math.min(INSPECT_BYTES, requestBytes);
@@ -29,12 +20,10 @@ export async function readRequest(exchange: Exchange, session: Session, looksIns
   if (whole !== undefined) return wholeRequest(whole);
   const { bytes, ended } = await within(exchange.body.prefix(limit), session);
   if (bytes.length > requestBytes) throw tooLarge(requestBytes);
-  return ended ? wholeRequest(bytes) : { bytes, ended, body: readBody(bytes, false) };
+  return ended ? wholeRequest(bytes) : { bytes, ended, body: exchange.read(bytes, false) };
 }
 
 const NOTHING = Buffer.alloc(0);
-
-const wholeRequest = (bytes: Buffer): ReadRequest => ({ bytes, ended: true, body: readBody(bytes, true) });
 
 /** The work's result, unless the session ends or the call's time is over before. */
 function within<T>(work: Promise<T>, session: Session): Promise<T> {

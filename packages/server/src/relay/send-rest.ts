@@ -1,8 +1,9 @@
 import type { CallRecords } from "./call-records.ts";
 import type { Delivery } from "./delivery.ts";
-import type { Exchange } from "./exchange.ts";
+import type { Exchange, ReadRequest } from "./exchange.ts";
+import type { OnPiece } from "./judge-piece.ts";
 import type { Upstream } from "./ports.ts";
-import { type ReadRequest, tooLarge } from "./request.ts";
+import { tooLarge } from "./request.ts";
 
 /** Bytes of a flowing request that may wait for the store. */
 const UNRECORDED_BYTES = 4_194_304;
@@ -18,6 +19,7 @@ export function sendRest(
   delivery: Delivery,
   records: CallRecords,
   limitBytes: number,
+  onPiece: OnPiece | undefined,
 ): void {
   const run = async (): Promise<void> => {
     let total = request.bytes.length;
@@ -28,8 +30,9 @@ export function sendRest(
       if (delivery.ended) return;
       total += chunk.length;
       if (total > limitBytes) throw tooLarge(limitBytes);
+      const outgoing = onPiece === undefined ? chunk : await onPiece(chunk);
       unrecorded += chunk.length;
-      const recorded = records.requestPiece(chunk).then(
+      const recorded = records.requestPiece(chunk, outgoing).then(
         () => {
           unrecorded -= chunk.length;
         },
@@ -39,7 +42,7 @@ export function sendRest(
       );
       if (unrecorded > UNRECORDED_BYTES) await recorded;
       if (failed !== undefined) throw failed;
-      if (!upstream.write(chunk)) await delivery.upstreamDrained();
+      if (!upstream.write(outgoing)) await delivery.upstreamDrained();
     }
     records.requestEnded();
     upstream.end(exchange.body.trailers);

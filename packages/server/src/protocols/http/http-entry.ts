@@ -5,18 +5,17 @@ import { refuseUnparsed, relayCall } from "../../relay/call.ts";
 import type { AnswerHead, AnswerSink, Exchange } from "../../relay/exchange.ts";
 import { headerValue } from "../../relay/headers.ts";
 import type { RelayPorts } from "../../relay/ports.ts";
-import type { EndListener } from "../../sessions/end-listeners.ts";
 import type { Session } from "../../sessions/session.ts";
+import { cutWithSession, LINGER_MS, type StreamEntry } from "../line.ts";
 import { HttpAnswerSink } from "./http-answer.ts";
 import { HttpBody, lowerCased } from "./http-body.ts";
+import { HttpExchange } from "./http-exchange.ts";
 import { refusalBody } from "./refusal.ts";
 
 /** Request line and fields of one request, at most. */
 const MAX_HEAD_BYTES = 32_768;
 /** A request's head must be complete within this time of its first byte. */
 const HEAD_TIMEOUT_MS = 10_000;
-/** How long a refused client may go on sending before its connection is cut. */
-const LINGER_MS = 1_000;
 
 /** One tunnelled TCP connection. */
 interface Line {
@@ -27,17 +26,11 @@ interface Line {
   refused: boolean;
 }
 
-export interface HttpEntry {
-  /** Speaks HTTP/1.1 with a client on a tunnel stream, in this session. */
-  accept(stream: Duplex, session: Session): void;
-  close(): void;
-}
-
 /**
  * HTTP/1.1 on tunnel streams, with Node's own parser (llhttp, strict): framing and smuggling are its business, and
  * nothing behind it sees the bytes. The server never listens on a port.
  */
-export function createHttpEntry(ports: RelayPorts, report: (error: unknown) => void): HttpEntry {
+export function createHttpEntry(ports: RelayPorts, report: (error: unknown) => void): StreamEntry {
   const lines = new WeakMap<Duplex, Line>();
   const server = createServer({
     maxHeaderSize: MAX_HEAD_BYTES,
@@ -87,7 +80,7 @@ export function createHttpEntry(ports: RelayPorts, report: (error: unknown) => v
     line.refused = true;
     // With an answer still under way, a second one written now would be read as the first.
     const sink = new WireSink(socket, line.session, line.busy === 0);
-    run(line, refuseUnparsed(line.session, unparsed(sink), error, ports));
+    run(line, refuseUnparsed(line.session, unparsed(line.session, sink), error, ports));
   }
 
   return {
@@ -98,6 +91,8 @@ export function createHttpEntry(ports: RelayPorts, report: (error: unknown) => v
       cutWithSession(stream, session);
       server.emit("connection", stream);
     },
+    // Each answer of HTTP/1.1 says whether another may follow; what comes too late is refused by the list.
+    drain: () => undefined,
     close: () => closeServer(server),
   };
 }
@@ -111,16 +106,18 @@ function relayRequest(
   const target = request.url ?? "";
   const at = target.indexOf("?");
   const headers = lowerCased(request.rawHeaders);
-  const exchange: Exchange = {
-    protocol: "http",
-    method: request.method ?? "",
-    path: at === -1 ? target : target.slice(0, at),
-    query: at === -1 ? "" : target.slice(at),
-    headers,
-    length: bodyLength(headers),
-    body: new HttpBody(request),
-    answer: new HttpAnswerSink(request, response, session.connection.api),
-  };
+  const exchange = new HttpExchange(
+    session,
+    {
+      method: request.method ?? "",
+      path: at === -1 ? target : target.slice(0, at),
+      query: at === -1 ? "" : target.slice(at),
+      headers,
+      length: bodyLength(headers),
+    },
+    new HttpBody(request),
+    new HttpAnswerSink(request, response, session.connection.api),
+  );
   if (!isLocal(headers)) {
     return refuseUnparsed(session, exchange, new HoopishError("access_denied", NOT_LOCAL), ports);
   }
@@ -172,14 +169,14 @@ function parseError(error: NodeJS.ErrnoException): HoopishError {
 }
 
 /** What stands for a request that could not be parsed. */
-function unparsed(answer: AnswerSink): Exchange {
+function unparsed(session: Session, answer: AnswerSink): Exchange {
   const body = {
     arrived: () => Promise.resolve(Buffer.alloc(0)),
     prefix: () => Promise.resolve({ bytes: Buffer.alloc(0), ended: true }),
     rest: () => noChunks(),
     trailers: [],
   };
-  return { protocol: "http", method: "-", path: "-", query: "", headers: [], length: 0, body, answer };
+  return new HttpExchange(session, { method: "-", path: "-", query: "", headers: [], length: 0 }, body, answer);
 }
 
 async function* noChunks(): AsyncGenerator<Buffer> {}
@@ -239,16 +236,6 @@ function lingerOnClose(stream: Duplex): void {
       setTimeout(() => stream.destroy(), LINGER_MS).unref();
     },
   });
-}
-
-/** Running calls say why themselves, as far as they still can; then the line goes. */
-function cutWithSession(stream: Duplex, session: Session): void {
-  const cut: EndListener = {
-    place: -1,
-    sessionEnded: () => setTimeout(() => stream.destroy(), LINGER_MS / 2).unref(),
-  };
-  session.onEnd(cut);
-  stream.once("close", () => session.offEnd(cut));
 }
 
 function closeServer(server: Server): void {

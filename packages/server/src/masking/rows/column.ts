@@ -1,0 +1,69 @@
+import type { ColumnDescription } from "@hoopish/protocol/postgres";
+import type { Action } from "../plan.ts";
+import type { LeafMask } from "../protobuf/leaf-mask.ts";
+import type { PiiType } from "../types.ts";
+
+/**
+ * How cells of a column are looked at. `pass`: they hold no text and nobody's number. `text`: they are texts, or written as
+ * texts. `json`: texts, after a byte of version where they are jsonb. `int`: whole numbers. `null`: what they hold becomes NULL.
+ * `texts`: an array of texts in its binary form. `unseen`: nobody can tell what they hold.
+ */
+export type ColumnKind = "pass" | "text" | "jsonb" | "int" | "null" | "texts" | "unseen";
+
+export interface Column {
+  readonly name: string;
+  readonly kind: ColumnKind;
+  /** The cells are texts, so that what stands for a value can stand in them. */
+  readonly holdsText: boolean;
+  /** What a rule says of the whole column. */
+  readonly rule: Action | undefined;
+  readonly binary: boolean;
+}
+
+const BOOL = 16;
+const BYTEA = 17;
+const INT8 = 20;
+const INT2 = 21;
+const INT4 = 23;
+const OID = 26;
+const JSONB = 3802;
+const DATE = 1082;
+const NUMERIC = 1700;
+/** float4, float8, money, time, timestamp, timestamptz, interval, timetz, uuid, tid, xid, cid, void, and arrays of such. */
+const NO_TEXT: ReadonlySet<number> = new Set([
+  ...[BOOL, 700, 701, 790, 1083, 1114, 1184, 1186, 1266, 2950, 27, 28, 29, 2278],
+  ...[1000, 1021, 1022, 1115, 1185, 1187, 2951],
+]);
+const NUMBERS: ReadonlySet<number> = new Set([INT2, INT4, OID, INT8]);
+const NUMBER_ARRAYS: ReadonlySet<number> = new Set([1005, 1007, 1016, 1231]);
+const ADDRESSES: ReadonlySet<number> = new Set([869, 650]);
+/** Types whose binary form is their text: char, name, text, json, xml, unknown, bpchar, varchar. */
+const BINARY_TEXT: ReadonlySet<number> = new Set([18, 19, 25, 114, 142, 705, 1042, 1043]);
+const TEXT_ARRAYS: ReadonlySet<number> = new Set([199, 1003, 1009, 1014, 1015]);
+
+/** @param wanted what is looked for */
+export function columnOf(description: ColumnDescription, leaf: LeafMask, wanted: ReadonlySet<PiiType>): Column {
+  const { name, typeOid, format } = description;
+  const rule = leaf.ruleFor([name]);
+  const kind = kindOf(typeOid, format, rule, wanted);
+  // The types whose text form is a number's, a time's or a truth value's: a word in brackets is none of these.
+  const typed =
+    NO_TEXT.has(typeOid) || NUMBERS.has(typeOid) || [NUMERIC, DATE].includes(typeOid) || ADDRESSES.has(typeOid);
+  return { name, kind, rule, holdsText: !typed && kind !== "null", binary: format === 1 };
+}
+
+function kindOf(type: number, format: number, rule: Action | undefined, wanted: ReadonlySet<PiiType>): ColumnKind {
+  const binary = format === 1;
+  if (type === BYTEA) return rule === undefined ? "unseen" : "null";
+  if (rule !== undefined) return binary && !BINARY_TEXT.has(type) ? "null" : "text";
+  if (NO_TEXT.has(type)) return "pass";
+  if (NUMBERS.has(type)) return "int";
+  if (type === NUMERIC) return binary ? "pass" : "int";
+  if (NUMBER_ARRAYS.has(type)) return binary ? "pass" : "text";
+  if (type === DATE) return binary ? "pass" : "text";
+  if (!binary) return "text";
+  if (ADDRESSES.has(type)) return wanted.has("IP_ADDRESS") ? "null" : "pass";
+  if (BINARY_TEXT.has(type)) return "text";
+  if (type === JSONB) return "jsonb";
+  return TEXT_ARRAYS.has(type) ? "texts" : "unseen";
+}

@@ -1,0 +1,193 @@
+import fc from "fast-check";
+import { beforeAll, describe, expect, it } from "vitest";
+import { describeSql, loadSqlParser, readSql, sameShape } from "./sql.ts";
+
+beforeAll(loadSqlParser);
+
+const options = { modelFunctions: ["predict_default"], readFunctions: ["risk.band"] };
+const ask = (...texts: string[]) => describeSql(texts, options);
+
+describe("what a statement is", () => {
+  it.each([
+    ["SELECT abalance FROM pgbench_accounts WHERE aid = 1", "select"],
+    ["select 1; select 2", "select"],
+    ["VALUES (1), (2)", "select"],
+    ["SHOW server_version", "select"],
+    ["SELECT count(*), max(income) FROM applicants", "select"],
+    ["SELECT predict_default(1, 2)", "model_call"],
+    ["SELECT * FROM pgml.predict('credit', ARRAY[1.0])", "model_call"],
+    ["INSERT INTO decisions VALUES (1, 2)", "insert"],
+    ["UPDATE t SET a = 1 WHERE id = 2", "update"],
+    ["UPDATE t SET a = 1", "update_without_where"],
+    ["DELETE FROM t WHERE id = 2", "delete"],
+    ["DELETE FROM t", "delete_without_where"],
+    ["MERGE INTO t USING s ON t.id = s.id WHEN MATCHED THEN DELETE", "merge"],
+    ["TRUNCATE t", "truncate"],
+    ["CREATE TABLE t (a int)", "ddl"],
+    ["CREATE TABLE t AS SELECT 1", "ddl"],
+    ["SELECT 1 INTO t", "ddl"],
+    ["CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'DELETE FROM t; SELECT 1'", "ddl"],
+    ["DROP TABLE t", "ddl"],
+    ["ALTER TABLE t ADD b int", "ddl"],
+    ["COPY t TO STDOUT", "copy_out"],
+    ["COPY t FROM STDIN", "copy_in"],
+    ["COPY t TO PROGRAM 'sh'", "copy_program"],
+    ["COPY t FROM '/etc/passwd'", "file_access"],
+    ["DO $$ BEGIN DELETE FROM t; END $$", "do"],
+    ["CALL wipe()", "call"],
+    ["SELECT wipe()", "call"],
+    ["GRANT ALL ON t TO bob", "grant"],
+    ["CREATE ROLE bob", "grant"],
+    ["SET ROLE bob", "set_role"],
+    ["RESET ROLE", "set_role"],
+    ["SET SESSION AUTHORIZATION bob", "set_role"],
+    ["SELECT set_config('role', 'bob', false)", "set_role"],
+    ["SET statement_timeout = 5", "set"],
+    ["BEGIN", "transaction"],
+    ["EXPLAIN SELECT 1", "explain"],
+    ["PREPARE p AS SELECT 1", "prepare"],
+    ["DECLARE c CURSOR FOR SELECT 1", "cursor"],
+    ["LISTEN a", "listen"],
+    ["NOTIFY a, 'x'", "notify"],
+    ["LOCK t", "lock"],
+    ["VACUUM", "maintenance"],
+    ["SELECT lo_import('/etc/passwd')", "file_access"],
+    ["SELECT lo_get(1)", "large_object"],
+    ["SELECT pg_read_file('/etc/passwd')", "file_access"],
+    ["", "metadata"],
+    [";;", "metadata"],
+  ])("%s: %s", (text, kind) => {
+    expect(ask(text).kind).toBe(kind);
+  });
+
+  it("names tables and functions as PostgreSQL folds them", () => {
+    const { sql } = ask('SELECT Lower(a) FROM Public.Applicants, "Mixed" JOIN x ON true');
+    expect(sql).toMatchObject({ tables: ["public.applicants", "Mixed", "x"], functions: ["lower"] });
+    expect(ask("UPDATE t SET a = 1 WHERE id = 1").sql?.tables).toEqual(["t"]);
+  });
+});
+
+describe("a condition that keeps nothing out", () => {
+  it.each([
+    ["true"],
+    ["1 = 1"],
+    ["'a' = 'a'"],
+    ["id = 1 OR true"],
+    ["NOT false"],
+    ["id = id"],
+    ["id = 5 OR NOT id = 5"],
+    ["id IS NULL OR id IS NOT NULL"],
+    ["name LIKE '%'"],
+    ["'t'::bool"],
+    ["1 < 2 AND 3 > 2"],
+    ["now() > '2000-01-01'"],
+    ["$1 = 1"],
+    ["length('a') = 1"],
+    ["EXISTS (SELECT 1)"],
+  ])("WHERE %s", (where) => {
+    expect(ask(`DELETE FROM t WHERE ${where}`).kind).toBe("delete_without_where");
+  });
+
+  it.each([["id = 1"], ["id > 5 AND true"], ["name LIKE 'a%'"], ["id IN (1, 2)"], ["CURRENT OF c"]])(
+    "is not WHERE %s",
+    (where) => {
+      expect(ask(`DELETE FROM t WHERE ${where}`).kind).toBe("delete");
+    },
+  );
+});
+
+describe("rows of a model's call", () => {
+  it.each([
+    ["SELECT predict_default(1, 2)", 1],
+    ["SELECT predict_default(1, 2), predict_default(3, 4)", 2],
+    ["SELECT predict_default(income, debt) FROM applicants", Number.MAX_SAFE_INTEGER],
+    ["SELECT predict_default(income, debt) FROM applicants LIMIT 50", 50],
+    ["SELECT predict_default(income, debt) FROM applicants FETCH FIRST 7 ROWS ONLY", 7],
+    ["SELECT 1; SELECT predict_default(1, 2)", 1],
+    ["INSERT INTO t VALUES (1), (2), (3)", 3],
+    ["SELECT * FROM t LIMIT 9", 9],
+  ])("%s: %i", (text, rows) => {
+    expect(ask(text).rows).toBe(rows);
+  });
+
+  it("names the model", () => {
+    expect(ask("SELECT pgml.predict('credit', ARRAY[1])").model).toBe("credit");
+    expect(ask("SELECT predict_default(1, 2)").model).toBe("predict_default");
+  });
+});
+
+describe("what is not certain", () => {
+  it.each([
+    ["SELEC 1"],
+    ["DO $$ BEGIN END $$"],
+    ["SELECT wipe()"],
+    ["SELECT query_to_xml('DELETE FROM t', true, true, '')"],
+    ["SET search_path = evil"],
+    ["SELECT set_config('search_path', 'evil', false)"],
+    ["SELECT set_config(a, 'x', false) FROM t"],
+    ["SET client_encoding = 'SJIS'"],
+    ["SET NAMES 'SJIS'"],
+    ["SET standard_conforming_strings = off"],
+    ["EXECUTE p"],
+    ["SELECT 1 OPERATOR(evil.+) 2"],
+    ["SELECT '\0'"],
+    ["\\d applicants"],
+  ])("%s", (text) => {
+    expect(ask(text).unclear).toBeTypeOf("string");
+  });
+
+  it.each([
+    ["SET client_encoding = 'UTF8'"],
+    ["SET timezone = 'UTC'"],
+    ["SELECT risk.band(1)"],
+    ["SELECT 1 OPERATOR(pg_catalog.+) 2"],
+    ["SELECT pg_catalog.format_type(1, NULL), current_setting('a')"],
+  ])("is not %s", (text) => {
+    expect(ask(text).unclear).toBeUndefined();
+  });
+
+  it("is a prepared statement only where nobody knows it", () => {
+    const prepared = (name: string) => (name === "p" ? readSql("DELETE FROM t") : undefined);
+    expect(describeSql(["EXECUTE p"], { ...options, prepared })).toMatchObject({ kind: "delete_without_where" });
+    expect(describeSql(["EXECUTE p"], { ...options, prepared }).unclear).toBeUndefined();
+  });
+});
+
+it("never throws, whatever the text", () => {
+  const word = fc.constantFrom(
+    "SELECT",
+    "(",
+    ")",
+    "$$",
+    "'",
+    '"',
+    "/*",
+    "*/",
+    "--",
+    "\n",
+    ";",
+    "a",
+    "1",
+    "E'\\",
+    "FROM",
+    "WITH",
+  );
+  const texts = fc.oneof(
+    fc.string({ unit: "binary" }),
+    fc.array(word).map((words) => words.join(" ")),
+  );
+  fc.assert(
+    fc.property(texts, (text) => typeof ask(text).kind === "string"),
+    { numRuns: 500 },
+  );
+  expect(ask(`SELECT ${"(".repeat(20_000)}1${")".repeat(20_000)}`).unclear).toBeTypeOf("string");
+  expect(ask(`SELECT ${"1+".repeat(20_000)}1`).kind).toBeTypeOf("string");
+  // A parser that was driven to its end still reads what comes next.
+  expect(ask("DELETE FROM t").kind).toBe("delete_without_where");
+});
+
+it("knows texts that differ in constants alone", () => {
+  expect(sameShape("SELECT * FROM t WHERE ssn = '1'", "SELECT * FROM t WHERE ssn = '[US_SSN]'")).toBe(true);
+  expect(sameShape("SELECT * FROM t WHERE ssn = 1", "SELECT * FROM t WHERE ssn = [US_SSN]")).toBe(false);
+  expect(sameShape("SELECT a FROM t", "SELECT b FROM t")).toBe(false);
+});
