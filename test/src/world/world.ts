@@ -15,6 +15,8 @@ export interface WorldOptions {
   readonly connections?: string;
   /** YAML: replaces the rules. */
   readonly rules?: string;
+  /** YAML: more connections of the agent. */
+  readonly targets?: string;
   /** YAML lines of their own at the top level of the server's configuration. */
   readonly serverExtra?: string;
   /** The server's database; `data/hoopish.db` in the folder otherwise. */
@@ -159,7 +161,7 @@ export class World {
     const all = ["connect", connection, "--port", "0", "--json", ...args];
     const program = this.keep(run("hoopish", all, { ...options, env: { ...this.env(account), ...options.env } }));
     const ready = await program.event<ReadyEvent>(({ event }) => event === "ready");
-    return { program, ...ready, base: new URL(ready.url).origin };
+    return { program, ...ready, base: `http://127.0.0.1:${ready.port}` };
   }
 
   /** Takes care of a program: it ends with the world. */
@@ -181,7 +183,7 @@ export class World {
   - name: ${id}
     target: ${this.modelUrl}
     credential: { header: Authorization, value: "Bearer \${env:MODEL_CREDENTIAL}" }`;
-    return `server: ws://127.0.0.1:${this.serverPort}\nname: ${name}\nkeyFile: ${name}.key\nconnections:${["chat", "credit", "raw", "small"].map(connection).join("")}\n`;
+    return `server: ws://127.0.0.1:${this.serverPort}\nname: ${name}\nkeyFile: ${name}.key\nconnections:${["chat", "credit", "raw", "small"].map(connection).join("")}${this.#options.targets ?? ""}\n`;
   }
 
   /** As `hoopish-server init` makes them; once. */
