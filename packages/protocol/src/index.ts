@@ -18,3 +18,4 @@ export * from "./streams.ts";
 export * from "./times.ts";
 export * from "./timestamp/index.ts";
 export * from "./tlog/index.ts";
+export * from "./websocket-messages.ts";

@@ -205,7 +205,8 @@ export const httpCallSchema: z.ZodType<HttpCall> = z.object({
 /** Agent → server: the answer's head, or (with END_STREAM) why there is none. */
 export type HttpAnswer = { readonly status: number; readonly headers: HeaderList } | { readonly error: StreamError };
 export const httpAnswerSchema: z.ZodType<HttpAnswer> = z.union([
-  z.object({ status: z.number().int().min(200).max(599), headers: headerList }),
+  // 101: the WebSocket that was asked for is open.
+  z.object({ status: z.union([z.literal(101), z.number().int().min(200).max(599)]), headers: headerList }),
   z.object({ error: streamError }),
 ]);
 export interface Trailers {
@@ -216,8 +217,8 @@ export const trailersSchema: z.ZodType<Trailers> = z.object({ trailers: headerLi
 /**
  * Server → agent: opens a WebSocket (RFC 6455) to the model server. The answer is an `HttpAnswer`: status 101 with the fields
  * of the handshake that concern the client (`sec-websocket-protocol`), or any other status with a body, which is the refusal.
- * After a 101 the DATA of both directions are messages: kind u8 (1 text, 2 binary, 8 close, 9 ping, 10 pong: RFC 6455's opcodes),
- * length u32 big-endian, then so many bytes. A close's bytes are its code and reason as RFC 6455 has them.
+ * After a 101 the DATA of both directions are messages: kind u8 (1 text, 2 binary, 8 close: RFC 6455's opcodes), length u32
+ * big-endian, then so many bytes. A close's bytes are its code and reason as RFC 6455 has them. Pings are each hop's own.
  */
 export interface WebSocketOpen {
   readonly ":kind": "websocket";

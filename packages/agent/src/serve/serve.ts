@@ -1,4 +1,10 @@
-import { type HttpCall, postgresCancelSchema, postgresOpenSchema, type StreamError } from "@hoopish/protocol";
+import {
+  type HttpCall,
+  postgresCancelSchema,
+  postgresOpenSchema,
+  type StreamError,
+  webSocketOpenSchema,
+} from "@hoopish/protocol";
 import type { TunnelStream } from "@hoopish/tunnel";
 import type { ConnectionConfig } from "../config/config.ts";
 import { codeOf } from "../error-code.ts";
@@ -13,6 +19,7 @@ import { createPostgresTarget, type PostgresTarget } from "./postgres/postgres-t
 import { readCall, whyNotCarried } from "./read-call.ts";
 import { refuse } from "./refuse.ts";
 import { createUpstream, type Upstream } from "./upstream.ts";
+import { WebSocketCall } from "./websocket/websocket-call.ts";
 
 export interface ServeOptions {
   readonly connections: readonly ConnectionConfig[];
@@ -105,6 +112,26 @@ export function createServing({ connections, env, log }: ServeOptions): Serving 
     exchanges.add(link);
   }
 
+  function openWebSocket(stream: TunnelStream, endStream: boolean): void {
+    const parsed = webSocketOpenSchema.safeParse(stream.headers);
+    if (!parsed.success) {
+      refused(stream, endStream, UNREADABLE);
+      return;
+    }
+    const open = parsed.data;
+    const endpoint = endpoints.get(open.connection);
+    const ask = { ...open, ":kind": "http", method: "GET" } as const;
+    const refusal = endpoint?.protocol === "http" ? whyRefused(ask, endpoint.target) : NOT_CONFIGURED;
+    if (endpoint?.protocol !== "http" || refusal !== undefined) {
+      refused(stream, endStream, refusal ?? NOT_CONFIGURED, { call: open.call, connection: open.connection });
+      return;
+    }
+    endpoint.target.calls += 1;
+    const call = new WebSocketCall(stream, open, endpoint.target, events);
+    stream.handler = call;
+    exchanges.add(call);
+  }
+
   function cancelQuery(stream: TunnelStream): void {
     const parsed = postgresCancelSchema.safeParse(stream.headers);
     const endpoint = parsed.success ? endpoints.get(parsed.data.connection) : undefined;
@@ -125,6 +152,9 @@ export function createServing({ connections, env, log }: ServeOptions): Serving 
         case "postgres":
           openDatabase(stream, endStream);
           return;
+        case "websocket":
+          openWebSocket(stream, endStream);
+          return;
         case "postgres.cancel":
           cancelQuery(stream);
           return;
@@ -136,7 +166,12 @@ export function createServing({ connections, env, log }: ServeOptions): Serving 
     onHandlerError(error, stream) {
       log.error({ error: codeOf(error), at: placeOf(error) }, "a call was lost to a bug in the agent");
       const { handler } = stream;
-      if (handler instanceof Exchange || handler instanceof GrpcCall || handler instanceof PostgresLink)
+      if (
+        handler instanceof Exchange ||
+        handler instanceof GrpcCall ||
+        handler instanceof PostgresLink ||
+        handler instanceof WebSocketCall
+      )
         handler.abort(BUG);
     },
 

@@ -35,6 +35,11 @@ export function describeOpenai(request: OperationRequest): Operation {
   if (FILES.test(route)) return { kind: "files" };
   if (ADMIN.test(route)) return { kind: "admin" };
   if (MEDIA.test(route)) return { kind: "infer", unclear: "its body is no JSON that tells what is asked" };
+  // A conversation over a WebSocket, whose messages are judged one by one.
+  if (route === "realtime" && method === "GET") {
+    const model = text(new URLSearchParams(request.query).get("model") ?? undefined);
+    return { kind: "chat", stream: true, ...(model === undefined ? {} : { model }) };
+  }
   const kind = Object.hasOwn(SPOKEN_ROUTES, route) ? SPOKEN_ROUTES[route] : undefined;
   if (kind === undefined) return { kind: "other" };
   // A stored response is read, cancelled or deleted by other methods.

@@ -158,8 +158,10 @@ function forward(
   const upstream = exchange.forward(order, ports.agents, delivery);
   delivery.start(upstream, session, judge);
   if (!request.ended) {
+    // Messages are limited one by one, by the protocol.
+    const limit = exchange.judgesPieces ? Number.MAX_SAFE_INTEGER : connection.limits.requestBytes;
     const onPiece = exchange.judgesPieces ? judgePiece(session, exchange, records, ports) : undefined;
-    sendRest(exchange, request, upstream, delivery, records, connection.limits.requestBytes, onPiece);
+    sendRest(exchange, request, upstream, delivery, records, limit, onPiece);
   }
   return delivery.done;
 }

@@ -1,5 +1,6 @@
 import { HoopishError, toHoopishError } from "@hoopish/protocol";
 import type { MaskedBytes } from "../masking/masker.ts";
+import { Tally } from "../masking/tally.ts";
 import type { Session } from "../sessions/session.ts";
 import type { CallRecords } from "./call-records.ts";
 import type { Exchange, ReadRequest } from "./exchange.ts";
@@ -18,7 +19,12 @@ export function maskRequest(
 ): ReadRequest | Promise<ReadRequest> {
   const { connection } = session;
   const plan = ports.masks(connection.name).request;
-  if (plan === undefined || request.bytes.length === 0) return request;
+  if (plan === undefined) return request;
+  if (request.bytes.length === 0) {
+    // Messages follow, and what the model gets of them is kept apart.
+    if (!request.ended && exchange.judgesPieces) records.forwarded = { bytes: request.bytes, tally: new Tally(plan) };
+    return request;
+  }
   const kept = (thrown: unknown): ReadRequest => asItIs(thrown, connection.uninspectable, request, records);
   const masked = ({ bytes, tally }: MaskedBytes): ReadRequest => {
     // Of a stream of messages a later one may be altered: what the model gets is kept apart from its first on.

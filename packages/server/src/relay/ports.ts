@@ -6,6 +6,7 @@ import type {
   HttpCall,
   PostgresAnswer,
   PostgresOpen,
+  WebSocketOpen,
 } from "@hoopish/protocol";
 import type { ApprovalDesk } from "../approvals/port.ts";
 import type { ConnectionConfig } from "../config/config.ts";
@@ -46,7 +47,7 @@ export interface AgentDispatch {
    */
   dispatch(
     connection: ConnectionConfig,
-    call: HttpCall,
+    call: HttpCall | WebSocketOpen,
     body: Buffer | undefined,
     trailers: HeaderList,
     listener: UpstreamListener,

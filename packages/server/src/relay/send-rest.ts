@@ -25,7 +25,7 @@ export function sendRest(
     let total = request.bytes.length;
     let unrecorded = 0;
     let failed: unknown;
-    if (!upstream.write(request.bytes)) await delivery.upstreamDrained();
+    if (request.bytes.length > 0 && !upstream.write(request.bytes)) await delivery.upstreamDrained();
     for await (const chunk of exchange.body.rest()) {
       if (delivery.ended) return;
       total += chunk.length;

@@ -7,6 +7,9 @@ import { headerValue } from "../../relay/headers.ts";
 import type { RelayPorts } from "../../relay/ports.ts";
 import type { Session } from "../../sessions/session.ts";
 import { cutWithSession, LINGER_MS, type StreamEntry } from "../line.ts";
+import { WebSocketAnswerSink } from "../websocket/websocket-answer.ts";
+import { WebSocketBody } from "../websocket/websocket-body.ts";
+import { WebSocketExchange } from "../websocket/websocket-exchange.ts";
 import { HttpAnswerSink } from "./http-answer.ts";
 import { HttpBody, lowerCased } from "./http-body.ts";
 import { HttpExchange } from "./http-exchange.ts";
@@ -40,6 +43,8 @@ export function createHttpEntry(ports: RelayPorts, report: (error: unknown) => v
     keepAliveTimeout: 0,
     connectionsCheckingInterval: 1_000,
     insecureHTTPParser: false,
+    // Any other upgrade is not carried: the request goes on as one of HTTP/1.1, which every server must be content with.
+    shouldUpgradeCallback: ({ headers }) => headers.upgrade?.trim().toLowerCase() === "websocket",
   });
 
   const run = (line: Line, work: Promise<void>): void => {
@@ -61,6 +66,11 @@ export function createHttpEntry(ports: RelayPorts, report: (error: unknown) => v
   };
 
   server.on("request", serve);
+  server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const line = lines.get(socket);
+    if (line === undefined) socket.destroy();
+    else run(line, relayWebSocket(line.session, request, socket, head, ports));
+  });
   // CONNECT asks for a tunnel through the model server: there is nothing behind it that hoopish serves.
   server.on("connect", (_request: IncomingMessage, socket: Duplex) =>
     refuseOnWire(socket, new HoopishError("bad_request", "CONNECT is not served")),
@@ -130,6 +140,45 @@ function relayRequest(
     );
   }
   return relayCall(session, exchange, ports);
+}
+
+/** A WebSocket (RFC 6455): judged before its handshake is answered. */
+function relayWebSocket(
+  session: Session,
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+  ports: RelayPorts,
+): Promise<void> {
+  const target = request.url ?? "";
+  const at = target.indexOf("?");
+  const headers = lowerCased(request.rawHeaders);
+  const body = new WebSocketBody();
+  const exchange = new WebSocketExchange(
+    session,
+    { path: at === -1 ? target : target.slice(0, at), query: at === -1 ? "" : target.slice(at), headers },
+    body,
+    new WebSocketAnswerSink(request, socket, head, session, body),
+  );
+  const problem = handshakeProblem(request, headers, target);
+  return problem === undefined
+    ? relayCall(session, exchange, ports)
+    : refuseUnparsed(session, exchange, problem, ports);
+}
+
+/** RFC 6455 §4.2.1, as far as `ws` would refuse it in its own words, past the log. */
+function handshakeProblem(
+  request: IncomingMessage,
+  headers: readonly string[],
+  target: string,
+): HoopishError | undefined {
+  if (!isLocal(headers)) return new HoopishError("access_denied", NOT_LOCAL);
+  if (!target.startsWith("/")) return new HoopishError("bad_request", "the request target is not a path");
+  const good =
+    request.method === "GET" &&
+    /^[+/0-9A-Za-z]{22}==$/.test(headerValue(headers, "sec-websocket-key") ?? "") &&
+    headerValue(headers, "sec-websocket-version") === "13";
+  return good ? undefined : new HoopishError("bad_request", "the request is no handshake of a WebSocket");
 }
 
 const NOT_LOCAL = "the request's Host or Origin is not the local port: a page in a browser may have sent it";

@@ -125,6 +125,7 @@ export class HttpExchange implements Exchange {
 
   view(head: AnswerHead, inspection: Inspection | undefined, unseen: (why: string) => void): AnswerView {
     const { headers } = head;
+    if (head.status < 200) throw new HoopishError("upstream_failed", "the model server gave no final answer");
     if (inspection === undefined) return { headers, masker: undefined, holdsHead: false };
     if (head.status === 206) {
       throw new HoopishError("response_uninspectable", "the answer cannot be looked into: it is a part of one");
