@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
 import OpenAI from "openai";
 import type { Account, Connected, World } from "../world/world.ts";
+import { grpcAndSql } from "./protocols.ts";
 import { command, output, say, step } from "./screen.ts";
 
 /** What the credit model is asked about: its inputs, by name. */
@@ -27,6 +28,7 @@ export async function tour(world: World): Promise<void> {
 
   await creditInference(world);
   await streamedChat(world);
+  await grpcAndSql(world);
   await heldInference(world);
   await lockedUser(world);
   await refusedUser(world);
@@ -83,7 +85,7 @@ async function streamedChat(world: World): Promise<void> {
 
 /** The demo's rules: scientists may, bulk predictions wait for a risk officer, and nobody changes the model repository. */
 export const DEMO_RULES: string = `
-  - { name: scientists, connections: [chat, credit, raw], groups: [data-science], then: allow }
+  - { name: scientists, connections: [chat, credit, raw, scores, features], groups: [data-science], then: allow }
   - name: bulk-prediction
     connections: ["*"]
     when: call.rows > 100
@@ -93,12 +95,17 @@ export const DEMO_RULES: string = `
     connections: ["*"]
     when: 'call.kind == "admin"'
     then: block
-    message: "Model repository changes go through release."`;
+    message: "Model repository changes go through release."
+  - name: no-wiping
+    connections: ["*"]
+    when: 'call.kind in ["delete_without_where", "update_without_where", "truncate", "ddl", "do", "call"]'
+    then: block
+    message: "Changes of whole tables go through release."`;
 
-/** And what nobody is told by the chat model. */
+/** And what nobody is told. */
 export const DEMO_MASKING: string = `masking:
   - name: answers
-    connections: [chat]
+    connections: [chat, scores, features]
     direction: response
     detect: [US_SSN, CREDIT_CARD, EMAIL, PHONE, IBAN, US_BANK_ACCOUNT, ABA_ROUTING, DATE_OF_BIRTH, STREET_ADDRESS, PERSON]
     action: redact

@@ -234,7 +234,8 @@ export interface Connected extends ReadyEvent {
   readonly base: string;
 }
 
-const DEFAULT_CONNECTIONS = `
+/** Of the model server: two APIs of it, and one connection that takes anything. */
+export const DEFAULT_CONNECTIONS: string = `
   - { name: chat, agent: edge-1, protocol: http, api: openai }
   - { name: credit, agent: edge-1, protocol: http, api: oip }
   - name: raw
