@@ -2,6 +2,7 @@ import { isUtf8 } from "node:buffer";
 import { StringDecoder } from "node:string_decoder";
 import { formatBytes } from "../terminal/units.ts";
 import { eventText } from "./event-text.ts";
+import { beginsAsGrpc, beginsAsPostgres, beginsAsWebSocket, FramedBody, PostgresBody } from "./wire-text.ts";
 
 /** So much of a body tells what kind of body it is. */
 const DECIDE_BYTES = 16;
@@ -41,6 +42,8 @@ export function createBodyText(raw: boolean): BodyText {
 }
 
 function kindOf(beginning: Buffer, raw: boolean): BodyText {
+  if (!raw && beginsAsPostgres(beginning)) return new PostgresBody();
+  if (!raw && (beginsAsGrpc(beginning) || beginsAsWebSocket(beginning))) return new FramedBody();
   if (isBinary(beginning)) return new BinaryBody();
   if (raw) return new PlainBody();
   const text = beginning.toString("utf8").replace(/^\ufeff/, "");

@@ -44,6 +44,7 @@ export async function reissue(
 ): Promise<Reissue> {
   const api = await context.api();
   const story = await api.get(`/api/v1/audit/calls/${of}`, callStorySchema);
+  refuseOthers(story);
   const request = await recordedRequest(api, story);
   const recorded = keeps(story, "delivered") ? await fetchPayload(api, of, "delivered") : undefined;
   const { connection } = story.call;
@@ -74,6 +75,16 @@ async function report(api: ApiClient, of: CallId, { call, status }: Answer): Pro
     const hint = `it was answered with ${status}: hoopish audit show ${call}`;
     throw new HoopishError(error.code, error.message, { hint, cause: error });
   });
+}
+
+/** What was a message of another protocol, or went on as a conversation, is no request that could be sent again. */
+function refuseOthers({ call, records }: CallStory): void {
+  for (const { leaf } of records) {
+    const record = JSON.parse(leaf) as { type: string; protocol?: string; request_streams?: boolean };
+    if (record.type !== "call.decided" || (record.protocol === "http" && record.request_streams !== true)) continue;
+    if (record.protocol === "http") throw notThere(`the request of ${call.id} was a stream`);
+    throw notThere(`${call.id} was a call of ${record.protocol}, and only those of HTTP are sent again`);
+  }
 }
 
 async function recordedRequest(api: ApiClient, story: CallStory): Promise<RecordedRequest> {

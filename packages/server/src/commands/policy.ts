@@ -76,8 +76,8 @@ export function coverage(file: string, json: boolean): void {
     process.stdout.write(`${JSON.stringify({ connections: all })}\n`);
     return;
   }
-  for (const { connection, request, response, notInspected, uninspectable } of all) {
-    process.stdout.write(`${connection}\n`);
+  for (const { connection, protocol, request, response, notInspected, uninspectable } of all) {
+    process.stdout.write(`${connection} (${protocol})\n`);
     for (const [name, one] of Object.entries({ request, response })) {
       const what = [
         ...one.detect,

@@ -3,12 +3,17 @@ import type { MaskingRule } from "./rule.ts";
 /** A connection, as far as this needs it. */
 export interface CoveredConnection {
   readonly name: string;
+  readonly protocol: "http" | "grpc" | "postgres";
   readonly uninspectable: "block" | "allow";
+  /** Of gRPC: files that describe services, and what becomes of those that none describes. */
+  readonly descriptorFiles: readonly string[];
+  readonly opaque: "block" | "allow";
 }
 
 /** What of one connection's traffic is looked into, by which rules, and what is not. */
 export interface ConnectionCoverage {
   readonly connection: string;
+  readonly protocol: "http" | "grpc" | "postgres";
   readonly request: DirectionCoverage;
   readonly response: DirectionCoverage;
   /** What no rule looks into. */
@@ -25,13 +30,27 @@ export interface DirectionCoverage {
   readonly fields: number;
 }
 
-/** Never, on any connection: said so that nobody has to find out. */
-const NEVER = [
-  "paths, queries and headers",
-  "values that are split over two fields",
-  "base64 and other encodings inside of texts",
-  "images, audio and other binary bodies",
-];
+/** Never, on any connection of the protocol: said so that nobody has to find out. docs/protocols.md says it in tables. */
+const NEVER: Readonly<Record<CoveredConnection["protocol"], readonly string[]>> = {
+  http: [
+    "paths, queries and headers",
+    "values that are split over two fields",
+    "base64 and other encodings inside of texts",
+    "images, audio and other binary bodies, and binary messages of WebSockets",
+  ],
+  grpc: [
+    "metadata",
+    "values that are split over two fields, or over two messages of a stream",
+    "numbers of tensors that are not whole, and texts in tensors that say that they are numbers",
+    "base64 and other encodings inside of texts",
+  ],
+  postgres: [
+    "names of columns and tables",
+    "values that are split over two cells",
+    "binary columns (bytea), COPY and large objects",
+    "base64 and other encodings inside of texts",
+  ],
+};
 
 export function coverageOf({
   connections,
@@ -48,17 +67,24 @@ export function coverageOf({
       : [];
     return {
       connection: connection.name,
+      protocol: connection.protocol,
       request,
       response,
       notInspected: [
         ...(request.rules.length === 0 ? ["requests: no masking rule is about them"] : []),
         ...(response.rules.length === 0 ? ["responses: no masking rule is about them"] : []),
         ...names,
-        ...NEVER,
+        ...opaque(connection),
+        ...NEVER[connection.protocol],
       ],
       uninspectable: connection.uninspectable,
     };
   });
+}
+
+function opaque({ protocol, opaque: passes, descriptorFiles }: CoveredConnection): readonly string[] {
+  if (protocol !== "grpc" || passes === "block") return [];
+  return [`services that neither the Open Inference Protocol nor ${descriptorFiles.length} descriptor files describe`];
 }
 
 function direction(
