@@ -104,7 +104,7 @@ connections:
   - name: model-x
     # The name with which the agent beside the model was enrolled. Address and credential stand in its configuration.
     agent: edge-1
-    protocol: http
+    protocol: http         # http (WebSockets too) | grpc | postgres: docs/protocols.md
     api: openai            # openai | oip | tfserving | triton | ollama | mlflow | generic
     limits: { requestBytes: 4MiB, responseBytes: 64MiB, callSeconds: 300, concurrentCalls: 32 }
     requireReason: false
