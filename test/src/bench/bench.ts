@@ -9,6 +9,7 @@ import { Helper } from "./helper/helper.ts";
 import type { Lifetime } from "./lifetime.ts";
 import type { BenchOptions, PathName } from "./options.ts";
 import { startHoopish } from "./paths/hoopish.ts";
+import { type OtherProtocols, startOtherProtocols } from "./paths/other-protocols.ts";
 import { directPath, type Model, type Path } from "./paths/path.ts";
 import { portkeyPath } from "./paths/portkey.ts";
 import { sshPath } from "./paths/ssh.ts";
@@ -39,6 +40,8 @@ export interface Bench {
   inTurn(round: number): readonly Path[];
   settle(): Promise<void>;
   /** A second hoopish, with programs of its own: whose log is in this file, or with more in its configuration. */
+  /** A hoopish with a gRPC model server and a PostgreSQL behind it. */
+  protocols(): Promise<OtherProtocols>;
   another(where: { readonly store?: string; readonly serverExtra?: string }): Promise<Path>;
 }
 
@@ -103,6 +106,7 @@ export async function openBench(options: BenchOptions, lifetime: Lifetime): Prom
       lifetime.defer("another hoopish", () => other.world.close());
       return await other.connect();
     },
+    protocols: () => startOtherProtocols(mkdtempSync(join(dir, "protocols-")), lifetime),
   };
 }
 

@@ -3,9 +3,11 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { type Bench, openBench, SCRATCH } from "./bench.ts";
 import { besideFigure } from "./figures/beside.ts";
 import { bulkFigure } from "./figures/bulk.ts";
+import { grpcFigure } from "./figures/grpc.ts";
 import { logFigure } from "./figures/log.ts";
 import { maskingFigure } from "./figures/masking.ts";
 import { memoryFigure } from "./figures/memory.ts";
+import { postgresFigure } from "./figures/postgres.ts";
 import { requestsFigure } from "./figures/requests.ts";
 import { streamFigure } from "./figures/stream.ts";
 import { streamsFigure } from "./figures/streams.ts";
@@ -26,6 +28,8 @@ const RUN: Readonly<Record<FigureName, (bench: Bench) => Promise<FigureResult>>>
   streams: streamsFigure,
   bulk: bulkFigure,
   beside: besideFigure,
+  grpc: grpcFigure,
+  postgres: postgresFigure,
 };
 
 // Nothing that was started may hold the process once it has been ended.
@@ -103,4 +107,6 @@ function save(options: BenchOptions, { results, ...rest }: Saved, markdown: stri
   if (file !== undefined) writeFileSync(file, markdown);
 }
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,6 +1,17 @@
 import { parseArgs } from "node:util";
 
-export const FIGURES = ["memory", "requests", "log", "masking", "stream", "streams", "bulk", "beside"] as const;
+export const FIGURES = [
+  "memory",
+  "requests",
+  "log",
+  "masking",
+  "stream",
+  "streams",
+  "bulk",
+  "beside",
+  "grpc",
+  "postgres",
+] as const;
 export type FigureName = (typeof FIGURES)[number];
 
 export const PATHS = ["direct", "ssh", "portkey", "hoopish"] as const;

@@ -8,6 +8,8 @@ const BINS = {
   "hoopish-server": "../../../packages/server/bin/hoopish-server.mjs",
   "hoopish-agent": "../../../packages/agent/bin/hoopish-agent.mjs",
   "model-server": "../../../fixtures/dist/model-server/main.js",
+  "grpc-model-server": "../../../fixtures/dist/grpc-model-server/main.js",
+  postgres: "../../../fixtures/dist/postgres/main.js",
   idp: "../../../fixtures/dist/idp/main.js",
 } as const;
 

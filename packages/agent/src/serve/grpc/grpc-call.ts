@@ -33,6 +33,9 @@ export class GrpcCall implements StreamHandler, Carried {
   #requestEnded: boolean;
   #status = 0;
   #trailers: readonly string[] | undefined;
+  /** The answer's head, and what came with it: sent on together at the turn's end, where the whole answer often is there. */
+  #head: { readonly status: number; readonly headers: readonly string[] } | undefined;
+  #first: Buffer[] = [];
   #over = false;
 
   constructor(stream: TunnelStream, endStream: boolean, call: HttpCall, target: GrpcTarget, events: CarriedEvents) {
@@ -85,7 +88,9 @@ export class GrpcCall implements StreamHandler, Carried {
     upstream.on("response", (headers, flags) => this.#onResponse(headers, flags));
     upstream.on("trailers", (headers) => this.#onTrailers(headers));
     upstream.on("data", (chunk: Buffer) => {
-      if (!this.#over && !this.#stream.write(chunk)) upstream.pause();
+      if (this.#over) return;
+      if (this.#head !== undefined) this.#first.push(chunk);
+      else if (!this.#stream.write(chunk)) upstream.pause();
     });
     upstream.on("end", () => this.#onEnd());
     upstream.on("error", (error) => {
@@ -152,7 +157,16 @@ export class GrpcCall implements StreamHandler, Carried {
     if (status === 401 || headers["grpc-status"] === "16") this.#target.credential?.doubt();
     const [head, trailers] = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0 ? [list, undefined] : splitStatus(list);
     this.#trailers = trailers;
-    this.#stream.sendHeaders({ status, headers: head });
+    this.#head = { status, headers: head };
+    setImmediate(() => this.#sendHead());
+  }
+
+  #sendHead(): void {
+    if (this.#head === undefined || this.#over) return;
+    this.#stream.sendHeaders(this.#head);
+    this.#head = undefined;
+    for (const chunk of this.#first) if (!this.#stream.write(chunk)) this.#upstream?.pause();
+    this.#first = [];
   }
 
   #onTrailers(headers: IncomingHttpHeaders): void {
@@ -167,6 +181,7 @@ export class GrpcCall implements StreamHandler, Carried {
       this.#fail(CUT_OFF, `rst ${this.#upstream.rstCode}`);
       return;
     }
+    this.#sendHead();
     const trailers = this.#trailers ?? [];
     if (trailers.length > 0) this.#stream.endWithTrailers({ trailers });
     else this.#stream.end();
@@ -180,6 +195,7 @@ export class GrpcCall implements StreamHandler, Carried {
 
   #fail(error: StreamError, detail: string): void {
     if (this.#over) return;
+    this.#sendHead();
     const { state } = this.#stream;
     if (state !== "closed") {
       if (this.#status !== 0) this.#stream.reset(TunnelErrorCode.INTERNAL_ERROR, `${error.code}: ${error.message}`);

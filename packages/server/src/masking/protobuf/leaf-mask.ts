@@ -14,6 +14,8 @@ import { TextMask } from "../text-mask.ts";
 const BEFORE = 64;
 /** Up to this length a loop is quicker than to ask whether bytes are ASCII. */
 const SHORT = 48;
+/** Names of numbers whose words are remembered. */
+const MAX_NAMES = 1_024;
 
 /** A number of fewer digits than ten is somebody's only when a word before it says so. */
 const BY_ITSELF = 1_000_000_000;
@@ -27,8 +29,10 @@ export class LeafMask {
   readonly #tally: Tally;
   /** A list into which every text goes instead of being masked. */
   readonly #seen: string[] | undefined;
-  #before = "";
-  #number: { name: string; before: string; text: string; says: boolean } | undefined;
+  /** The last text, as it would stand before the next one. Made when somebody looks. */
+  #last: { readonly name: string; readonly text: string } | undefined;
+  #made: string | undefined = "";
+  readonly #numbers = new Map<string, { readonly before: string; readonly text: string; readonly says: boolean }>();
 
   constructor(plan: MaskPlan, tally: Tally, seen?: string[]) {
     this.#plan = plan;
@@ -124,18 +128,34 @@ export class LeafMask {
 
   /** What stands before the numbers of one name, read once for all of them. */
   #beforeNumber(name: string): { readonly text: string; readonly says: boolean } {
-    const known = this.#number;
-    if (known !== undefined && known.name === name && known.before === this.#before) return known;
+    const known = this.#numbers.get(name);
+    if (known !== undefined && known.before === this.#before) return known;
     const text = `${this.#before}"${name}":`;
     forgetContext();
     const says = contextBefore(text, text.length) !== undefined;
     forgetContext();
-    this.#number = { name, before: this.#before, text, says };
-    return this.#number;
+    const read = { before: this.#before, text, says };
+    if (this.#numbers.size >= MAX_NAMES) this.#numbers.clear();
+    this.#numbers.set(name, read);
+    return read;
+  }
+
+  /** A text that nobody has to look at, and that still says what the next one is. */
+  pass(bytes: Buffer, from: number, to: number, name: string): void {
+    this.#remember(name, bytes.toString("latin1", Math.max(from, to - BEFORE), to));
   }
 
   #remember(name: string, text: string): void {
-    this.#before = `"${name}":"${text.length > BEFORE ? text.slice(-BEFORE) : text}",`;
+    this.#last = { name, text };
+    this.#made = undefined;
+  }
+
+  get #before(): string {
+    if (this.#made === undefined) {
+      const { name = "", text = "" } = this.#last ?? {};
+      this.#made = `"${name}":"${text.length > BEFORE ? text.slice(-BEFORE) : text}",`;
+    }
+    return this.#made;
   }
 }
 

@@ -1,5 +1,6 @@
 import type { ColumnDescription } from "@hoopish/protocol/postgres";
-import type { Action } from "../plan.ts";
+import { typeOfMember } from "../members.ts";
+import type { Action, MaskPlan } from "../plan.ts";
 import type { LeafMask } from "../protobuf/leaf-mask.ts";
 import type { PiiType } from "../types.ts";
 
@@ -18,6 +19,8 @@ export interface Column {
   /** What a rule says of the whole column. */
   readonly rule: Action | undefined;
   readonly binary: boolean;
+  /** A text of it that holds nothing but small letters and few digits need not be looked at: its name says nothing of it. */
+  readonly mayBeDull: boolean;
 }
 
 const BOOL = 16;
@@ -28,6 +31,8 @@ const INT4 = 23;
 const OID = 26;
 const JSONB = 3802;
 const DATE = 1082;
+/** Escapes in it may hide anything. */
+const JSON_TYPES: ReadonlySet<number> = new Set([114, JSONB]);
 const NUMERIC = 1700;
 /** float4, float8, money, time, timestamp, timestamptz, interval, timetz, uuid, tid, xid, cid, void, and arrays of such. */
 const NO_TEXT: ReadonlySet<number> = new Set([
@@ -41,15 +46,23 @@ const ADDRESSES: ReadonlySet<number> = new Set([869, 650]);
 const BINARY_TEXT: ReadonlySet<number> = new Set([18, 19, 25, 114, 142, 705, 1042, 1043]);
 const TEXT_ARRAYS: ReadonlySet<number> = new Set([199, 1003, 1009, 1014, 1015]);
 
-/** @param wanted what is looked for */
-export function columnOf(description: ColumnDescription, leaf: LeafMask, wanted: ReadonlySet<PiiType>): Column {
+export function columnOf(description: ColumnDescription, leaf: LeafMask, plan: MaskPlan): Column {
   const { name, typeOid, format } = description;
   const rule = leaf.ruleFor([name]);
+  const { wanted } = plan;
   const kind = kindOf(typeOid, format, rule, wanted);
+  const named = typeOfMember(name, "", 0, -1, wanted) !== undefined;
   // The types whose text form is a number's, a time's or a truth value's: a word in brackets is none of these.
   const typed =
     NO_TEXT.has(typeOid) || NUMBERS.has(typeOid) || [NUMERIC, DATE].includes(typeOid) || ADDRESSES.has(typeOid);
-  return { name, kind, rule, holdsText: !typed && kind !== "null", binary: format === 1 };
+  return {
+    name,
+    kind,
+    rule,
+    holdsText: !typed && kind !== "null",
+    binary: format === 1,
+    mayBeDull: kind === "text" && rule === undefined && !named && !JSON_TYPES.has(typeOid),
+  };
 }
 
 function kindOf(type: number, format: number, rule: Action | undefined, wanted: ReadonlySet<PiiType>): ColumnKind {

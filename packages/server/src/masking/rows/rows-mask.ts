@@ -4,6 +4,7 @@ import type { MaskPlan } from "../plan.ts";
 import { LeafMask, uninspectable } from "../protobuf/leaf-mask.ts";
 import { Tally } from "../tally.ts";
 import { type Column, columnOf } from "./column.ts";
+import { dullDigits, isDull } from "./dull.ts";
 import { maskNotice } from "./notice.ts";
 import { maskTexts } from "./text-array.ts";
 
@@ -29,6 +30,9 @@ export class RowsMask implements BodyMasker {
   readonly #plan: MaskPlan;
   readonly #options: RowsMaskOptions;
   readonly #leaf: LeafMask;
+  /** Numbers are known by their column's name alone, which is looked at once. */
+  readonly #numbers: LeafMask;
+  readonly #dullDigits: number;
   #columns: readonly Column[] = [];
   /** There are rows in which nobody has to look. */
   #idle = true;
@@ -39,6 +43,8 @@ export class RowsMask implements BodyMasker {
     this.#options = options;
     this.tally = new Tally(plan);
     this.#leaf = new LeafMask(plan, this.tally);
+    this.#numbers = new LeafMask(plan, this.tally);
+    this.#dullDigits = dullDigits(plan);
   }
 
   /** @throws HoopishError response_uninspectable, policy_blocked */
@@ -101,7 +107,7 @@ export class RowsMask implements BodyMasker {
   #describe(body: Buffer): void {
     const descriptions = parseRowDescription(body);
     if (descriptions.length > MAX_COLUMNS) throw uninspectable("it has too many columns");
-    this.#columns = descriptions.map((description) => columnOf(description, this.#leaf, this.#plan.wanted));
+    this.#columns = descriptions.map((description) => columnOf(description, this.#leaf, this.#plan));
     const unseen = this.#columns.find(({ kind }) => kind === "unseen");
     if (unseen !== undefined) this.#unseen("a column whose type is binary");
     this.#idle = this.#columns.every(({ kind }) => kind === "pass" || kind === "unseen");
@@ -124,6 +130,10 @@ export class RowsMask implements BodyMasker {
       const length = cells[i * 2 + 1] as number;
       if (length <= 0 || column.kind === "pass" || column.kind === "unseen") continue;
       const at = cells[i * 2] as number;
+      if (column.mayBeDull && isDull(body, at, at + length, this.#dullDigits)) {
+        this.#leaf.pass(body, at, at + length, column.name);
+        continue;
+      }
       const masked = this.#cell(column, body, at, at + length);
       if (masked === undefined) continue;
       parts ??= [];
@@ -150,9 +160,9 @@ export class RowsMask implements BodyMasker {
         else this.tally.replace("IP_ADDRESS", body.toString("hex", from, to));
         return "null";
       case "int": {
-        if (binary) return leaf.number(binaryNumber(body, from, to), name) ? "null" : undefined;
+        if (binary) return this.#numbers.number(binaryNumber(body, from, to), name) ? "null" : undefined;
         if (to - from < 6 || to - from > 19 || !isDigits(body, from, to)) return undefined;
-        return leaf.number(BigInt(body.toString("latin1", from, to)), name) ? "null" : undefined;
+        return this.#numbers.number(decimal(body, from, to), name) ? "null" : undefined;
       }
       case "jsonb": {
         const masked = leaf.text(body, from + 1, to, name);
@@ -166,6 +176,14 @@ export class RowsMask implements BodyMasker {
       }
     }
   }
+}
+
+/** As a number where it is exact. */
+function decimal(bytes: Buffer, from: number, to: number): number | bigint {
+  if (to - from > 15) return BigInt(bytes.toString("latin1", from, to));
+  let value = 0;
+  for (let at = from; at < to; at++) value = value * 10 + (bytes[at] as number) - 0x30;
+  return value;
 }
 
 function binaryNumber(bytes: Buffer, from: number, to: number): number | bigint {

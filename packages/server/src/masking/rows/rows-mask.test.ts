@@ -1,0 +1,316 @@
+import {
+  bind,
+  commandComplete,
+  dataRow,
+  errorFields,
+  errorResponse,
+  locateCells,
+  MessageReader,
+  noticeResponse,
+  notificationResponse,
+  parameterStatus,
+  readyForQuery,
+  rowDescription,
+} from "@hoopish/protocol/postgres";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { parseFieldPath } from "../field-path.ts";
+import { type Action, buildPlan, type MaskPlan } from "../plan.ts";
+import { Tally } from "../tally.ts";
+import { TextMask } from "../text-mask.ts";
+import type { PiiType } from "../types.ts";
+import { dullDigits, isDull } from "./dull.ts";
+import { RowsMask } from "./rows-mask.ts";
+
+const WANTED: PiiType[] = [
+  "US_SSN",
+  "CREDIT_CARD",
+  "EMAIL",
+  "PHONE",
+  "IBAN",
+  "US_BANK_ACCOUNT",
+  "PERSON",
+  "IP_ADDRESS",
+  "DATE_OF_BIRTH",
+];
+const mac = (): Buffer => Buffer.alloc(32);
+const planOf = (
+  detect: readonly PiiType[] = WANTED,
+  fields: readonly string[] = [],
+  action: Action = { kind: "redact" },
+): MaskPlan =>
+  buildPlan(
+    [
+      {
+        detect,
+        fields: fields.map((field) => parseFieldPath(field) as Exclude<ReturnType<typeof parseFieldPath>, string>),
+        action,
+      },
+    ],
+    undefined,
+    mac,
+  );
+const TEXT = 25;
+interface Column {
+  readonly name: string;
+  readonly typeOid: number;
+  readonly format?: number;
+}
+const mask = (
+  plan: MaskPlan,
+  uninspectable: "block" | "allow" = "block",
+  unseen: (why: string) => void = () => undefined,
+) => new RowsMask(plan, { uninspectable, unseen });
+
+/** Cells of the rows that come out; null is NULL. */
+function masked(
+  columns: readonly Column[],
+  rows: readonly (string | Buffer | null)[][],
+  plan = planOf(),
+): (string | null)[][] {
+  const rowsMask = mask(plan);
+  const given = rows.map((row) => dataRow(row.map((cell) => (typeof cell === "string" ? Buffer.from(cell) : cell))));
+  const out = rowsMask.push(
+    Buffer.concat([rowDescription(columns), ...given, commandComplete(`SELECT ${rows.length}`), readyForQuery("I")]),
+  );
+  const cells = new Int32Array(64);
+  return new MessageReader({ side: "backend", maxMessageBytes: 1_000_000 })
+    .push(out)
+    .filter(({ type }) => type === "D")
+    .map(({ body }) =>
+      Array.from({ length: locateCells(body, cells) }, (_, i) => {
+        const [at = 0, length = 0] = [cells[i * 2], cells[i * 2 + 1]];
+        return length < 0 ? null : body.toString("utf8", at, at + length);
+      }),
+    );
+}
+const one = (column: Column, cell: string | Buffer | null, plan = planOf()): string | null | undefined =>
+  masked([column], [[cell]], plan)[0]?.[0];
+const int8 = (value: bigint): Buffer => {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigInt64BE(value);
+  return bytes;
+};
+
+describe("cells", () => {
+  it.each([
+    ["ssn", "219-09-9999", "[US_SSN]"],
+    ["ssn", "219099999", "[US_SSN]"],
+    ["notes", "reach her at a.b@example.com today", "reach her at [EMAIL] today"],
+    ["notes", "card 4111 1111 1111 1111", "card [CREDIT_CARD]"],
+    ["customer_name", "maria", "[PERSON]"],
+    ["name", "Maria Delgado", "[PERSON]"],
+    ["name", "Credit Model", "Credit Model"],
+    ["notes", "", ""],
+    ["notes", "２１９-０９-９９９９ is her SSN", "[US_SSN] is her SSN"],
+  ])("of %s: %s", (name, cell, expected) => {
+    expect(one({ name, typeOid: TEXT }, cell)).toBe(expected);
+    expect(one({ name, typeOid: TEXT, format: 1 }, cell)).toBe(expected);
+  });
+
+  it("keep NULLs, and rows around them", () => {
+    const columns = [
+      { name: "id", typeOid: 23 },
+      { name: "ssn", typeOid: TEXT },
+    ];
+    expect(
+      masked(columns, [
+        ["1", null],
+        [null, "219-09-9999"],
+        ["3", "x"],
+      ]),
+    ).toEqual([
+      ["1", null],
+      [null, "[US_SSN]"],
+      ["3", "x"],
+    ]);
+  });
+
+  it("of numbers become NULL where they are somebody's, and stay else", () => {
+    expect(one({ name: "card", typeOid: 20 }, "4111111111111111")).toBeNull();
+    expect(one({ name: "card", typeOid: 20, format: 1 }, int8(4_111_111_111_111_111n))).toBeNull();
+    expect(one({ name: "ssn", typeOid: 23 }, "219099999")).toBeNull();
+    expect(one({ name: "amount", typeOid: 23 }, "219099999")).toBe("219099999");
+    expect(one({ name: "amount", typeOid: 1700 }, "18000.25")).toBe("18000.25");
+  });
+
+  it("of JSON are masked as JSON, escapes and all", () => {
+    const column = { name: "doc", typeOid: 3802 };
+    expect(one(column, '{"ssn": "219\\u002d09-9999", "n": 1}')).toBe('{"ssn": "[US_SSN]", "n": 1}');
+    const binary = Buffer.concat([Buffer.from([1]), Buffer.from('{"mail":"a@example.com"}')]);
+    expect(one({ ...column, format: 1 }, binary)?.slice(1)).toBe('{"mail":"[EMAIL]"}');
+  });
+
+  it("of arrays of texts are masked one by one", () => {
+    expect(one({ name: "notes", typeOid: 1009 }, '{"SSN 219-09-9999",x}')).toBe('{"SSN [US_SSN]",x}');
+    const element = (text: string): Buffer => {
+      const head = Buffer.alloc(4);
+      head.writeInt32BE(Buffer.byteLength(text));
+      return Buffer.concat([head, Buffer.from(text)]);
+    };
+    const head = Buffer.from([0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 25, 0, 0, 0, 2, 0, 0, 0, 1]);
+    const array = Buffer.concat([head, element("SSN 219-09-9999"), element("x")]);
+    const out = one({ name: "notes", typeOid: 1009, format: 1 }, array);
+    expect(out).toContain("SSN [US_SSN]");
+    expect(out?.endsWith("x")).toBe(true);
+  });
+
+  it("that a rule names go, whatever is in them", () => {
+    const plan = planOf([], ["$.remark", "$..score"]);
+    const columns = [
+      { name: "remark", typeOid: TEXT },
+      { name: "score", typeOid: 701 },
+      { name: "other", typeOid: TEXT },
+    ];
+    expect(masked(columns, [["anything", "0.5", "anything"]], plan)).toEqual([["[FIELD]", null, "anything"]]);
+  });
+
+  it("that are no texts and nobody's stay as they are: floats, times, UUIDs, embeddings", () => {
+    const columns = [
+      { name: "ssn", typeOid: 701 },
+      { name: "at", typeOid: 1184 },
+      { name: "id", typeOid: 2950 },
+      { name: "embedding", typeOid: 1022 },
+      { name: "open", typeOid: 16 },
+    ];
+    const row = [
+      "219099999.5",
+      "2026-03-02 09:00:00+00",
+      "219099999-0000-4000-8000-000000000000",
+      "{0.1234567890,-0.4}",
+      "t",
+    ];
+    expect(masked(columns, [row])).toEqual([row]);
+  });
+});
+
+describe("what cannot be looked into", () => {
+  it.each([
+    ["bytea", { name: "photo", typeOid: 17 }],
+    ["a binary type that nobody knows", { name: "x", typeOid: 99_999, format: 1 }],
+  ])("%s is refused, or named", (_what, column) => {
+    const bytes = Buffer.concat([rowDescription([column]), dataRow([Buffer.from("\\x00")])]);
+    expect(() => mask(planOf()).push(bytes)).toThrow(/cannot be looked into/);
+    const seen: string[] = [];
+    expect(mask(planOf(), "allow", (why) => seen.push(why)).push(bytes)).toEqual(bytes);
+    expect(seen).toHaveLength(1);
+  });
+
+  it("COPY, other encodings, rows that are not as described, broken messages", () => {
+    const copy = Buffer.from([0x48, 0, 0, 0, 7, 0, 0, 0]);
+    expect(() => mask(planOf()).push(copy)).toThrow(/COPY/);
+    expect(() => mask(planOf()).push(parameterStatus("client_encoding", "SJIS"))).toThrow(/encoding/);
+    expect(() =>
+      mask(planOf()).push(Buffer.concat([rowDescription([{ name: "a", typeOid: TEXT }]), dataRow([null, null])])),
+    ).toThrow();
+    expect(() => mask(planOf()).push(Buffer.from([0x44, 0, 0, 0, 99]))).toThrow(/cut off/);
+    expect(() => one({ name: "a", typeOid: TEXT }, Buffer.from([0xff, 0xfe, 0x41, 0x42, 0x43, 0x44]))).toThrow(/UTF-8/);
+  });
+
+  it("blocks where the action says so", () => {
+    expect(() => one({ name: "ssn", typeOid: TEXT }, "219-09-9999", planOf(WANTED, [], { kind: "block" }))).toThrow(
+      /must not pass/,
+    );
+  });
+});
+
+it("masks the words of errors, notices and notifications, and nothing else of them", () => {
+  const rows = mask(planOf());
+  const fields = {
+    S: "ERROR",
+    C: "23505",
+    M: "duplicate key",
+    D: "Key (ssn)=(219-09-9999) already exists.",
+    L: "219099999",
+  };
+  const out = errorFields(rows.push(errorResponse(fields)).subarray(5));
+  expect(Object.fromEntries(out)).toEqual({ ...fields, D: "Key (ssn)=([US_SSN]) already exists." });
+  expect(rows.push(noticeResponse({ S: "NOTICE", M: "SSN 219-09-9999" })).toString()).toContain("[US_SSN]");
+  expect(rows.push(notificationResponse(1, "c", "SSN 219-09-9999")).toString()).toContain("[US_SSN]");
+  expect(rows.tally.counts.get("US_SSN")).toBe(3);
+});
+
+it("gives out what it does not alter as the bytes that came", () => {
+  const bytes = Buffer.concat([
+    rowDescription([{ name: "a", typeOid: TEXT }]),
+    dataRow([Buffer.from("nothing")]),
+    readyForQuery("T"),
+  ]);
+  expect(mask(planOf()).push(bytes)).toBe(bytes);
+});
+
+it("does the same however whole messages come together", () => {
+  const cell = fc.oneof(
+    fc.constant(null),
+    fc.constantFrom("219-09-9999", "a@example.com", "plain", "4111111111111111"),
+    fc.string(),
+  );
+  fc.assert(
+    fc.property(fc.array(fc.tuple(cell, cell), { maxLength: 20 }), fc.integer({ min: 1, max: 5 }), (rows, size) => {
+      const columns = [
+        { name: "ssn", typeOid: TEXT },
+        { name: "notes", typeOid: TEXT },
+      ];
+      const messages = [
+        rowDescription(columns),
+        ...rows.map((row) => dataRow(row.map((one) => (one === null ? null : Buffer.from(one.replaceAll("\0", "")))))),
+      ];
+      const whole = mask(planOf()).push(Buffer.concat(messages));
+      const parts = mask(planOf());
+      const out: Buffer[] = [];
+      for (let at = 0; at < messages.length; at += size)
+        out.push(parts.push(Buffer.concat(messages.slice(at, at + size))));
+      expect(Buffer.concat(out).equals(whole)).toBe(true);
+    }),
+  );
+});
+
+it("passes over a cell quickly only where nothing would have been found in it", () => {
+  const plan = planOf();
+  const digits = dullDigits(plan);
+  expect(digits).toBe(4);
+  const words = fc.constantFrom(
+    "born",
+    "ssn",
+    "account",
+    "iban",
+    "phone",
+    "dob",
+    "mr",
+    "ip",
+    "card",
+    "1",
+    "22",
+    "333",
+    "-",
+    ".",
+    "/",
+    ":",
+    "ab12",
+    "@",
+    "x",
+  );
+  const texts = fc.oneof(
+    fc.string(),
+    fc.array(words, { maxLength: 12 }).map((parts) => parts.join(" ")),
+    fc.array(words, { maxLength: 12 }).map((parts) => parts.join("")),
+  );
+  fc.assert(
+    fc.property(texts, (text) => {
+      const bytes = Buffer.from(text);
+      if (!isDull(bytes, 0, bytes.length, digits)) return;
+      for (const before of ["", '"ssn":"', '"account number":"', '"date of birth":"', '"name":"']) {
+        const tally = new Tally(plan);
+        new TextMask(plan, tally, false, before).push(text, true);
+        expect(tally.counts.size).toBe(0);
+      }
+    }),
+    { numRuns: 3_000 },
+  );
+  expect(dullDigits(planOf(["API_KEY"]))).toBe(0);
+});
+
+it("is not driven by a bound message of the other side", () => {
+  const bytes = bind({ portal: "", statement: "", formats: [], parameters: [], resultFormats: [] });
+  expect(mask(planOf()).push(bytes)).toBe(bytes);
+});

@@ -1,0 +1,43 @@
+import { type PostgresFixture, startPostgres } from "@hoopish/fixtures";
+import { run } from "../../world/program.ts";
+import { World } from "../../world/world.ts";
+import type { Lifetime } from "../lifetime.ts";
+
+/** Ports of a gRPC model server and of a PostgreSQL: straight, and through hoopish. */
+export interface OtherProtocols {
+  readonly world: World;
+  readonly grpc: { readonly direct: number; readonly hoopish: number };
+  readonly postgres: PostgresFixture & { readonly hoopish: number };
+}
+
+const DETECT = "[US_SSN, CREDIT_CARD, EMAIL, PHONE, IBAN, US_BANK_ACCOUNT, PERSON]";
+
+export async function startOtherProtocols(dir: string, lifetime: Lifetime): Promise<OtherProtocols> {
+  const model = run("grpc-model-server", ["--port", "0", "--json"]);
+  lifetime.defer("gRPC model server", () => model.stop());
+  const { port: direct, url } = await model.event<{ port: number; url: string }>((event) => event.url !== undefined);
+  const postgres = await startPostgres();
+  lifetime.defer("PostgreSQL", () => postgres.close());
+  const limits = "concurrentCalls: 512, responseBytes: 1GiB";
+  const world = await World.start({
+    dir,
+    connections: `
+  - { name: scores, agent: edge-1, protocol: grpc, api: oip, limits: { ${limits} } }
+  - { name: features, agent: edge-1, protocol: postgres, api: generic, modelFunctions: [predict_default], limits: { ${limits}, responseRows: 2000000 } }`,
+    rules: `
+  - { name: scientists, connections: ["*"], groups: [data-science], then: allow }`,
+    serverExtra: `masking:
+  - { name: answers, connections: [features], direction: response, detect: ${DETECT}, action: redact }
+`,
+    targets: `
+  - { name: scores, target: "${url}" }
+  - name: features
+    target: ${postgres.url}
+    credential: { postgres: ${postgres.user}, value: ${JSON.stringify(postgres.password)} }`,
+  });
+  lifetime.defer("hoopish of other protocols", () => world.close());
+  await world.signIn("scientist");
+  const scores = await world.connect("scientist", "scores");
+  const features = await world.connect("scientist", "features");
+  return { world, grpc: { direct, hoopish: scores.port }, postgres: { ...postgres, hoopish: features.port } };
+}
