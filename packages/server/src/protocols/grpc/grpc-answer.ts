@@ -29,9 +29,12 @@ export class GrpcAnswerSink implements AnswerSink {
   }
 
   onGone(listener: () => void): void {
-    this.#stream.once("close", () => {
+    const gone = (): void => {
       if (!this.#ended) listener();
-    });
+    };
+    // It may be gone before anybody asks.
+    if (this.#stream.closed || this.#stream.destroyed) queueMicrotask(gone);
+    else this.#stream.once("close", gone);
   }
 
   onDrain(listener: () => void): void {

@@ -44,16 +44,41 @@ export class GrpcBody implements RequestBody {
   }
 
   async *#frames(): AsyncGenerator<Buffer> {
-    for (let frame = this.#waiting.shift(); frame !== undefined; frame = this.#waiting.shift()) yield frame;
     try {
-      for await (const chunk of this.#stream.iterator({ destroyOnReturn: false })) {
-        for (const { raw } of this.#reader.push(chunk as Buffer)) this.#waiting.push(raw);
+      for (;;) {
         for (let frame = this.#waiting.shift(); frame !== undefined; frame = this.#waiting.shift()) yield frame;
+        const chunk = await this.#next();
+        if (chunk === undefined) break;
+        for (const { raw } of this.#reader.push(chunk)) this.#waiting.push(raw);
       }
       this.#reader.end();
     } catch (cause) {
       throw unreadable(cause);
     }
+  }
+
+  /**
+   * The next bytes; undefined: the client has ended its side. By hand: a stream's own iterator never comes back when the stream was
+   * reset before it was asked.
+   */
+  #next(): Promise<Buffer | undefined> {
+    const stream = this.#stream;
+    return new Promise((resolve, reject) => {
+      const look = (): void => {
+        const chunk = stream.read() as Buffer | null;
+        if (chunk !== null) settle(() => resolve(chunk));
+        else if (stream.readableEnded) settle(() => resolve(undefined));
+        else if (stream.aborted || stream.destroyed) gone();
+      };
+      const gone = (): void => settle(() => reject(new Error("the stream was reset")));
+      const ended = (): void => settle(() => resolve(undefined));
+      const settle = (done: () => void): void => {
+        stream.off("readable", look).off("end", ended).off("aborted", gone).off("close", gone);
+        done();
+      };
+      stream.on("readable", look).on("end", ended).on("aborted", gone).on("close", gone);
+      look();
+    });
   }
 }
 
