@@ -203,6 +203,7 @@ describe("what cannot be looked into", () => {
     expect(() =>
       mask(planOf()).push(Buffer.concat([rowDescription([{ name: "a", typeOid: TEXT }]), dataRow([null, null])])),
     ).toThrow();
+    expect(() => mask(planOf()).push(dataRow([Buffer.from("219-09-9999")]))).toThrow(/not the columns/);
     expect(() => mask(planOf()).push(Buffer.from([0x44, 0, 0, 0, 99]))).toThrow(/cut off/);
     expect(() => one({ name: "a", typeOid: TEXT }, Buffer.from([0xff, 0xfe, 0x41, 0x42, 0x43, 0x44]))).toThrow(/UTF-8/);
   });

@@ -34,8 +34,8 @@ export class RowsMask implements BodyMasker {
   readonly #numbers: LeafMask;
   readonly #dullDigits: number;
   #columns: readonly Column[] = [];
-  /** There are rows in which nobody has to look. */
-  #idle = true;
+  /** Of the columns that were described none has to be looked at. Rows that nobody described are refused. */
+  #idle = false;
   readonly #cells = new Int32Array(2 * MAX_COLUMNS);
 
   constructor(plan: MaskPlan, options: RowsMaskOptions) {

@@ -137,18 +137,17 @@ export class PostgresLine implements AnswerLine, BatchLine {
   }
 
   #onData(chunk: Buffer): void {
-    let messages: readonly Message[];
     try {
-      messages = this.#reader.push(chunk);
+      for (const message of this.#reader.push(chunk)) {
+        if (this.#closed) return;
+        if (message.type === "") this.#startUp(message);
+        else this.#message(message);
+      }
     } catch (cause) {
-      this.#refuseLine(
-        new HoopishError("bad_request", `that is not PostgreSQL's protocol: ${(cause as Error).message}`, { cause }),
-      );
+      // Whatever it is, it costs this connection and no other.
+      const why = (cause as Error).message;
+      this.#refuseLine(new HoopishError("bad_request", `that is not PostgreSQL's protocol: ${why}`, { cause }));
       return;
-    }
-    for (const message of messages) {
-      if (message.type === "") this.#startUp(message);
-      else this.#message(message);
     }
     if (this.#queue.length >= MAX_QUEUED) this.#stream.pause();
   }

@@ -164,13 +164,14 @@ export class Talk implements LinkListener {
   }
 
   onData(bytes: Buffer): void {
-    let messages: readonly Message[];
     try {
-      messages = this.#reader.push(bytes);
+      this.#read(this.#reader.push(bytes));
     } catch (error) {
       this.#broken(`the database broke the protocol: ${(error as Error).message}`);
-      return;
     }
+  }
+
+  #read(messages: readonly Message[]): void {
     const out: Buffer[] = [];
     let kept = 0;
     for (const message of messages) {
@@ -186,6 +187,8 @@ export class Talk implements LinkListener {
         this.#give(turn, out, kept);
         out.length = 0;
         kept = 0;
+        // What looks into the rows is there from the answer's beginning on, and this may be it.
+        this.#beginAnswer(turn);
         turn.masker()?.push(message.bytes);
         this.link.consumed(message.bytes.length);
       }
@@ -269,15 +272,18 @@ export class Talk implements LinkListener {
       this.link.consumed(length);
       return;
     }
-    if (!this.#answering) {
-      this.#answering = true;
-      turn.listener.onAnswer({ status: 200, headers: [] });
-      const aside = this.#aside;
-      this.#aside = [];
-      this.#asideBytes = 0;
-      for (const one of aside) turn.listener.onData(one);
-    }
+    this.#beginAnswer(turn);
     turn.listener.onData(bytes);
+  }
+
+  #beginAnswer(turn: Turn): void {
+    if (this.#answering || this.#abandoned !== undefined) return;
+    this.#answering = true;
+    turn.listener.onAnswer({ status: 200, headers: [] });
+    const aside = this.#aside;
+    this.#aside = [];
+    this.#asideBytes = 0;
+    for (const one of aside) turn.listener.onData(one);
   }
 
   #finish(): void {
@@ -288,7 +294,7 @@ export class Talk implements LinkListener {
     this.#turn = undefined;
     this.#expected = [];
     if (turn !== undefined && !abandoned) {
-      if (!this.#answering) turn.listener.onAnswer({ status: 200, headers: [] });
+      this.#beginAnswer(turn);
       turn.listener.onEnd([]);
     }
     const idle = this.#idle;
