@@ -1,0 +1,263 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import {
+  authenticationOk,
+  backendKeyData,
+  bind,
+  cancelRequest,
+  close,
+  commandComplete,
+  dataRow,
+  describe as describeMessage,
+  errorFields,
+  errorResponse,
+  execute,
+  locateCells,
+  type Message,
+  MessageReader,
+  md5Answer,
+  noticeResponse,
+  PostgresProtocolError,
+  parameterStatus,
+  parse,
+  parseAuthentication,
+  parseBackendKeyData,
+  parseBind,
+  parseClose,
+  parseDescribe,
+  parseExecute,
+  parseParameterStatus,
+  parseParse,
+  parseQuery,
+  parseRowDescription,
+  parseStartup,
+  query,
+  readyForQuery,
+  readyStatus,
+  rowDescription,
+  ScramClient,
+  sslRequest,
+  startup,
+  sync,
+} from "./index.ts";
+
+const MAX = 10_000;
+const read = (side: "frontend" | "backend", chunks: readonly Buffer[], start = false): Message[] => {
+  const reader = new MessageReader({ side, startup: start, maxMessageBytes: MAX });
+  return chunks.flatMap((chunk) => reader.push(chunk));
+};
+const cut = (bytes: Buffer, sizes: readonly number[]): Buffer[] => {
+  const pieces: Buffer[] = [];
+  for (let at = 0, turn = 0; at < bytes.length; turn++) {
+    const to = at + (sizes[turn % sizes.length] as number);
+    pieces.push(bytes.subarray(at, to));
+    at = to;
+  }
+  return pieces;
+};
+const shown = (messages: readonly Message[]): string[] =>
+  messages.map(({ type, bytes, body }) => `${type} ${bytes.toString("hex")} ${body.length}`);
+const only = (bytes: Buffer, side: "frontend" | "backend" = "frontend"): Buffer =>
+  (read(side, [bytes])[0] as Message).body;
+const text = fc.string({ unit: "grapheme", maxLength: 40 }).map((value) => value.replaceAll("\0", "").toWellFormed());
+const sizes = fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1, maxLength: 6 });
+const cell = fc.option(fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes)));
+
+describe("messages", () => {
+  it("are the same however they were cut, on either side", () => {
+    const front = fc.oneof(
+      text.map(query),
+      fc.tuple(text, text).map(([name, sql]) => parse(name, sql, [23, 25])),
+      fc
+        .array(cell, { maxLength: 4 })
+        .map((parameters) => bind({ portal: "p", statement: "s", formats: [], parameters, resultFormats: [1] })),
+      fc.constantFrom(sync(), execute("p", 3), describeMessage("S", "s"), close("P", "p")),
+    );
+    const back = fc.oneof(
+      fc.array(cell, { maxLength: 5 }).map(dataRow),
+      text.map(commandComplete),
+      text.map((M) => errorResponse({ S: "ERROR", M })),
+      fc.constantFrom(readyForQuery("T"), parameterStatus("a", "b"), noticeResponse({ M: "x" }), authenticationOk()),
+    );
+    for (const [side, some] of [
+      ["frontend", front],
+      ["backend", back],
+    ] as const) {
+      fc.assert(
+        fc.property(fc.array(some, { maxLength: 12 }), sizes, (messages, cuts) => {
+          const bytes = Buffer.concat(messages);
+          expect(shown(read(side, cut(bytes, cuts)))).toEqual(shown(read(side, [bytes])));
+          expect(read(side, [bytes]).map(({ bytes: one }) => one.toString("hex"))).toEqual(
+            messages.map((one) => one.toString("hex")),
+          );
+        }),
+      );
+    }
+  });
+
+  it("of a start-up come before the others", () => {
+    const bytes = Buffer.concat([sslRequest(), startup(["user", "me"]), query("SELECT 1"), sync()]);
+    fc.assert(
+      fc.property(sizes, (cuts) => {
+        expect(read("frontend", cut(bytes, cuts), true).map(({ type }) => type)).toEqual(["", "", "Q", "S"]);
+      }),
+    );
+  });
+
+  it("that are garbage are an error of the protocol, ever after, and hold no more than the limit", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.uint8Array({ minLength: 1, maxLength: 200 }), { maxLength: 30 }),
+        fc.boolean(),
+        (pieces, start) => {
+          const reader = new MessageReader({ side: "frontend", startup: start, maxMessageBytes: MAX });
+          let broken = false;
+          for (const piece of pieces) {
+            try {
+              reader.push(Buffer.from(piece));
+              expect(broken).toBe(false);
+            } catch (error) {
+              expect(error).toBeInstanceOf(PostgresProtocolError);
+              broken = true;
+            }
+            expect(reader.held).toBeLessThanOrEqual(MAX);
+          }
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  it.each([
+    ["a type that there is not", Buffer.from([0x21, 0, 0, 0, 4])],
+    ["a length below four", Buffer.from([0x51, 0, 0, 0, 3])],
+    ["a length beyond the limit", Buffer.from([0x51, 0, 1, 0, 0])],
+    ["a negative length", Buffer.from([0x51, 0xff, 0xff, 0xff, 0xff])],
+  ])("with %s are refused at once", (_what, bytes) => {
+    expect(() => read("frontend", [bytes])).toThrow(PostgresProtocolError);
+  });
+});
+
+describe("bodies", () => {
+  it("say what was said", () => {
+    fc.assert(
+      fc.property(text, text, fc.array(cell, { maxLength: 5 }), (one, two, parameters) => {
+        expect(parseQuery(only(query(one)))).toBe(one);
+        expect(parseParse(only(parse(one, two, [23, 0])))).toEqual({ name: one, sql: two, types: [23, 0] });
+        const said = { portal: one, statement: two, formats: [1], parameters, resultFormats: [0, 1] };
+        expect(parseBind(only(bind(said)))).toEqual(said);
+        expect(parseDescribe(only(describeMessage("P", one)))).toEqual({ what: "P", name: one });
+        expect(parseClose(only(close("S", two)))).toEqual({ what: "S", name: two });
+        expect(parseExecute(only(execute(one, 7)))).toEqual({ portal: one, maxRows: 7 });
+        expect(parseParameterStatus(only(parameterStatus(one, two), "backend"))).toEqual({ name: one, value: two });
+        expect(errorFields(only(errorResponse({ S: one, M: two }), "backend"))).toEqual(
+          new Map(Object.entries({ S: one, M: two })),
+        );
+        expect(
+          parseRowDescription(only(rowDescription([{ name: one, typeOid: 25, format: 1 }]), "backend")),
+        ).toMatchObject([{ name: one, typeOid: 25, format: 1 }]);
+        const cells = new Int32Array(10);
+        const body = only(dataRow(parameters), "backend");
+        expect(locateCells(body, cells)).toBe(parameters.length);
+        parameters.forEach((value, i) => {
+          const [at = 0, length = 0] = [cells[i * 2], cells[i * 2 + 1]];
+          expect(length < 0 ? null : body.subarray(at, at + length)).toEqual(value);
+        });
+      }),
+    );
+    expect(readyStatus(only(readyForQuery("E"), "backend"))).toBe("E");
+    expect(parseBackendKeyData(only(backendKeyData(7, Buffer.from([1, 2, 3, 4])), "backend"))).toEqual({
+      pid: 7,
+      key: Buffer.from([1, 2, 3, 4]),
+    });
+    expect(parseAuthentication(only(authenticationOk(), "backend"))).toEqual({ kind: "ok" });
+    const packet = (bytes: Buffer) => parseStartup(bytes.subarray(4));
+    expect(packet(sslRequest())).toEqual({ kind: "ssl" });
+    expect(packet(cancelRequest(5, Buffer.from([1, 2, 3, 4])))).toEqual({
+      kind: "cancel",
+      pid: 5,
+      key: Buffer.from([1, 2, 3, 4]),
+    });
+    expect(packet(startup(["user", "me", "database", "x"]))).toEqual({
+      ...{ kind: "startup", minor: 0 },
+      parameters: new Map([
+        ["user", "me"],
+        ["database", "x"],
+      ]),
+    });
+  });
+
+  it("that break off, go on, or are no UTF-8 are refused, whatever reads them", () => {
+    const readers = [
+      parseQuery,
+      parseParse,
+      parseBind,
+      parseDescribe,
+      parseExecute,
+      parseStartup,
+      parseRowDescription,
+      errorFields,
+      readyStatus,
+      parseAuthentication,
+    ];
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 80 }), (bytes) => {
+        for (const parseBody of readers) {
+          try {
+            parseBody(Buffer.from(bytes));
+          } catch (error) {
+            expect(error).toBeInstanceOf(PostgresProtocolError);
+          }
+        }
+        try {
+          locateCells(Buffer.from(bytes), new Int32Array(200));
+        } catch (error) {
+          expect(error).toBeInstanceOf(PostgresProtocolError);
+        }
+      }),
+      { numRuns: 1_000 },
+    );
+    expect(() => parseQuery(Buffer.from([0xff, 0]))).toThrow(/UTF-8/);
+    expect(() => parseStartup(Buffer.concat([Buffer.from([0, 3, 0, 0]), Buffer.from("user\0a\0user\0b\0\0")]))).toThrow(
+      /twice/,
+    );
+  });
+
+  it("never hold a text that would end before its end", () => {
+    expect(() => query("SELECT 1\0; DROP TABLE t")).toThrow(RangeError);
+    expect(errorFields(only(errorResponse({ M: "a\0b" }), "backend")).get("M")).toBe("ab");
+  });
+});
+
+describe("signing in", () => {
+  it("by SCRAM-SHA-256 is the exchange of RFC 7677, and the server has to prove itself", () => {
+    const client = new ScramClient("pencil", "rOprNGfwEbeRWgbNEkqO", "user");
+    expect(client.first().toString()).toBe("n,,n=user,r=rOprNGfwEbeRWgbNEkqO");
+    const challenge = "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
+    expect(client.final(Buffer.from(challenge)).toString()).toBe(
+      "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
+    );
+    expect(() => client.verify(Buffer.from("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="))).not.toThrow();
+    expect(() => client.verify(Buffer.from("v=7rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="))).toThrow(
+      PostgresProtocolError,
+    );
+    expect(() => client.verify(Buffer.from("e=other-error"))).toThrow(PostgresProtocolError);
+  });
+
+  it.each([
+    ["r=another,s=W22Z,i=4096"],
+    ["r=nonce,s=W22Z,i=4096"],
+    ["r=nonceX,s=W22Z,i=1"],
+    ["r=nonceX,s=W22Z,i=9999999"],
+    ["nonsense"],
+  ])("takes no challenge such as %s", (challenge) => {
+    expect(() => new ScramClient("p", "nonce").final(Buffer.from(challenge))).toThrow(PostgresProtocolError);
+  });
+
+  it("by md5 is PostgreSQL's digest of digests", () => {
+    expect(md5Answer("user", "secret", Buffer.from([1, 2, 3, 4]))).toMatch(/^md5[0-9a-f]{32}$/);
+    expect(md5Answer("user", "secret", Buffer.from([1, 2, 3, 4]))).not.toBe(
+      md5Answer("user", "secret", Buffer.from([1, 2, 3, 5])),
+    );
+  });
+});
