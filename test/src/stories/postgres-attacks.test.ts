@@ -385,6 +385,14 @@ it("a query ends when its session is killed, and at the database, too", async ()
     .toEqual([{ n: 0 }]);
 });
 
+it("a connection that waits for nothing is told why it ends", async () => {
+  const again = await world.connect("scientist", "features");
+  const raw = await Raw.ready(again.port);
+  await world.cli("platform", ["sessions", "kill", again.session, "--reason", "story"]);
+  await expect.poll(() => raw.errors[0]).toMatch(/^57P01 hoopish: /);
+  await expect.poll(() => raw.closed).toBe(true);
+});
+
 const hasPgbench = spawnSync("pgbench", ["--version"]).status === 0;
 it.skipIf(!hasPgbench)("pgbench works, in each of its ways (skipped where pgbench is not there)", async () => {
   await postgres.query(`

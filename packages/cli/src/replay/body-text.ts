@@ -2,6 +2,7 @@ import { isUtf8 } from "node:buffer";
 import { StringDecoder } from "node:string_decoder";
 import { formatBytes } from "../terminal/units.ts";
 import { eventText } from "./event-text.ts";
+import type { BodyText } from "./shown-body.ts";
 import { beginsAsGrpc, beginsAsPostgres, beginsAsWebSocket, FramedBody, PostgresBody } from "./wire-text.ts";
 
 /** So much of a body tells what kind of body it is. */
@@ -9,16 +10,6 @@ const DECIDE_BYTES = 16;
 /** A JSON document, or one event, is shown in good order when it is complete; a larger one as it came. */
 const MAX_DOCUMENT_CHARACTERS = 1024 * 1024;
 const HEX_BYTES = 32;
-
-/**
- * What a person reads of a recorded body, as its bytes come: of a stream of events the text that models wrote, of a JSON
- * document the document in good order, of anything that is no text its size and first bytes. Everything in it is as
- * hostile as before: whoever prints it neutralises it.
- */
-export interface BodyText {
-  push(bytes: Buffer): string;
-  end(): string;
-}
 
 /** @param raw every text as it came */
 export function createBodyText(raw: boolean): BodyText {

@@ -4,8 +4,9 @@ import type { Output } from "../terminal/output.ts";
 import { safeDeep, safeLine } from "../terminal/safe-text.ts";
 import { formatBytes, formatTime } from "../terminal/units.ts";
 import type { OutputStream } from "../world.ts";
-import { type BodyText, createBodyText } from "./body-text.ts";
+import { createBodyText } from "./body-text.ts";
 import { Gutter } from "./gutter.ts";
+import type { BodyText } from "./shown-body.ts";
 
 export interface PlayerOptions {
   readonly output: Output;

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { errorFields, type Message, MessageReader, parseRowDescription } from "@hoopish/protocol/postgres";
-import type { BodyText } from "./body-text.ts";
+import type { BodyText } from "./shown-body.ts";
 
 /** Rows of one answer that are shown; the rest is counted. */
 const MAX_ROWS = 200;

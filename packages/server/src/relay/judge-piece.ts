@@ -26,7 +26,9 @@ export function judgePiece(session: Session, exchange: Exchange, records: CallRe
           `what a message of this call asks for cannot be told: ${operation.unclear}`,
         );
       }
-      records.uninspected.push(`request: ${operation.unclear} (uninspectable: allow)`);
+      // Once, however many messages are so.
+      const named = `request: ${operation.unclear} (uninspectable: allow)`;
+      if (!records.uninspected.includes(named)) records.uninspected.push(named);
     }
     const verdict = ports.policy().judge(questionOf(session, exchange, request, operation, ports));
     refuseBlocked(verdict);

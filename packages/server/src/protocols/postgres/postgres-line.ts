@@ -14,6 +14,7 @@ import {
 } from "@hoopish/protocol/postgres";
 import { refuseUnparsed, relayCall } from "../../relay/call.ts";
 import type { RelayPorts } from "../../relay/ports.ts";
+import type { EndListener } from "../../sessions/end-listeners.ts";
 import type { Session } from "../../sessions/session.ts";
 import { LINGER_MS } from "../line.ts";
 import { asksNothing, type Batch, BatchReader, type Unit } from "./batch.ts";
@@ -108,11 +109,13 @@ export class PostgresLine implements AnswerLine, BatchLine {
       () => this.#fatal(new HoopishError("request_timeout", "the start-up came too slowly")),
       START_UP_MS,
     );
+    this.session.onEnd(this.#sessionEnd);
     this.#stream.on("data", (chunk: Buffer) => this.#onData(chunk));
     this.#stream.on("end", () => this.#enqueue("end"));
     this.#stream.on("close", () => {
       clearTimeout(this.#timer);
       this.#closed = true;
+      this.session.offEnd(this.#sessionEnd);
       this.#keys.remove(this);
       this.#copyIn?.end();
       if (talk.busy) talk.link.cancelQuery();
@@ -122,9 +125,20 @@ export class PostgresLine implements AnswerLine, BatchLine {
     });
   }
 
+  /** The server is about to stop. */
   end(): void {
-    this.#close();
+    if (this.#exchange === undefined && this.#started && !this.#closed) {
+      this.#fatal(new HoopishError("server_draining", "the server stops; connect again"));
+    } else this.#close();
   }
+
+  /** A connection that waits for nothing is told why it ends; a call that runs says it itself. */
+  readonly #sessionEnd: EndListener = {
+    place: -1,
+    sessionEnded: ({ code, reason }) => {
+      if (this.#exchange === undefined && this.#started && !this.#closed) this.#fatal(new HoopishError(code, reason));
+    },
+  };
 
   /** The client, or somebody who knows its key, asks that what runs be cancelled. */
   cancel(): void {
