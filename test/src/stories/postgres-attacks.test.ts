@@ -6,6 +6,7 @@ import { applicant, type PostgresFixture, startPostgres } from "@hoopish/fixture
 import {
   bind,
   cancelRequest,
+  close,
   copyData,
   copyDone,
   describe as describeMessage,
@@ -44,17 +45,25 @@ let world: World;
 let postgres: PostgresFixture;
 let features: Connected;
 let lenient: Connected;
+/** A database that is to die. */
+let mortal: PostgresFixture;
 beforeAll(async () => {
-  postgres = await startPostgres();
-  const target = (name: string) => `
-  - { name: ${name}, target: "${postgres.url}", credential: { postgres: ${postgres.user}, value: ${JSON.stringify(postgres.password)} } }`;
+  [postgres, mortal] = await Promise.all([startPostgres(), startPostgres({ empty: true })]);
+  // Its administrator wants backslashes in every text to mean something.
+  await postgres.query(`CREATE ROLE careless LOGIN PASSWORD '${postgres.password}' IN ROLE ${postgres.user};
+    ALTER ROLE careless SET standard_conforming_strings = off`);
+  const target = (name: string, at = postgres, user = at.user) => `
+  - { name: ${name}, target: "${at.url}", credential: { postgres: ${user}, value: ${JSON.stringify(at.password)} } }`;
   world = await World.start({
     rules: RULES,
     serverExtra: EXTRA,
     connections: `
   - { name: features, agent: edge-1, protocol: postgres, api: generic, modelFunctions: [predict_default], limits: { requestBytes: 64KiB, responseRows: 1000 } }
-  - { name: lenient, agent: edge-1, protocol: postgres, api: generic, uninspectable: allow }`,
-    targets: target("features") + target("lenient"),
+  - { name: lenient, agent: edge-1, protocol: postgres, api: generic, uninspectable: allow }
+  - { name: careless, agent: edge-1, protocol: postgres, api: generic }
+  - { name: mortal, agent: edge-1, protocol: postgres, api: generic }`,
+    targets:
+      target("features") + target("lenient") + target("careless", postgres, "careless") + target("mortal", mortal),
   });
   for (const account of ["scientist", "audit", "platform"] as const) await world.signIn(account);
   features = await world.connect("scientist", "features");
@@ -62,7 +71,7 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(async () => {
   await world?.close();
-  await postgres?.close();
+  await Promise.all([postgres?.close(), mortal?.close()]);
 });
 
 /** A client that says exactly what it is told to. */
@@ -232,6 +241,121 @@ describe("a statement by another way", () => {
   });
 });
 
+/** Kinds of what this session was let do, in order. */
+const allowedKinds = async (session: string): Promise<string[]> => {
+  const { records } = await exportLog(world);
+  return records.flatMap(({ type, verdict, operation, session: of }) =>
+    type === "call.decided" && verdict === "allow" && of === session ? [(operation as { kind: string }).kind] : [],
+  );
+};
+const INSERT = "INSERT INTO decisions (applicant_id) VALUES (1)";
+
+describe("a name that stands for something else at the database", () => {
+  it.each<[string, (raw: Raw) => Promise<void>]>([
+    [
+      "the unnamed statement, after one in its place was refused",
+      async (raw) => {
+        await raw.ask(1, parse("", INSERT), sync());
+        // Nobody knows that portal: the whole batch stays here, and the first statement stays there.
+        expect(await raw.ask(1, parse("", "SELECT 1"), execute("nowhere"), sync())).toBe("EZ");
+        await raw.ask(1, bound(""), execute(""), sync());
+      },
+    ],
+    [
+      "the unnamed statement, after one in its place was passed over by the database",
+      async (raw) => {
+        await raw.ask(1, parse("twice", "SELECT 1"), sync());
+        await raw.ask(1, parse("", INSERT), sync());
+        expect(await raw.ask(1, parse("twice", "SELECT 2"), parse("", "SELECT 1"), sync())).toBe("EZ");
+        await raw.ask(1, bound(""), execute(""), sync());
+      },
+    ],
+    [
+      "a portal, after another in its place was refused",
+      async (raw) => {
+        await raw.ask(1, query("BEGIN"));
+        await raw.ask(1, parse("i", INSERT), bound("i"), sync());
+        expect(await raw.ask(1, parse("s", "SELECT 1"), bound("s"), execute("nowhere"), sync())).toBe("EZ");
+        await raw.ask(1, execute(""), sync());
+        await raw.ask(1, query("COMMIT"));
+      },
+    ],
+    [
+      "a statement that SQL prepared",
+      async (raw) => {
+        await raw.ask(1, query("PREPARE s AS SELECT 1"));
+        expect(await raw.ask(1, query("EXECUTE s"))).toBe("TDCZ");
+        await raw.ask(1, query("DEALLOCATE s"));
+        await raw.ask(1, query(`PREPARE s AS ${INSERT}`));
+        expect(await raw.ask(1, query("EXECUTE s"))).toBe("CZ");
+      },
+    ],
+  ])("%s: what is done is what was decided and recorded", async (_what, attack) => {
+    await postgres.query("TRUNCATE decisions");
+    const own = await world.connect("scientist", "features");
+    const raw = await Raw.ready(own.port);
+    await attack(raw);
+    raw.socket.destroy();
+    const [{ n } = { n: -1 }] = (await postgres.query("SELECT count(*)::int AS n FROM decisions")) as { n: number }[];
+    const kinds = await allowedKinds(own.session);
+    // The INSERT was prepared once. If it ran, that is a second time that it was decided.
+    expect(kinds.filter((kind) => kind === "insert").length).toBe(1 + n);
+  });
+
+  const DELETE = "DELETE FROM decisions RETURNING id";
+  it.each<[string, (raw: Raw) => Promise<unknown>]>([
+    ["bound and run one after another", (raw) => raw.ask(1, execute("p"), sync())],
+    ["bound, and fetched as a cursor", (raw) => raw.ask(1, query("FETCH ALL FROM p"))],
+    [
+      "bound, and another bound in its place that is refused",
+      async (raw) => {
+        await raw.ask(1, parse("s", "SELECT 1"), bound("s", [], "p"), execute("nowhere"), sync());
+        await raw.ask(1, execute("p"), sync());
+      },
+    ],
+    [
+      "as the unnamed statement, and another in its place that is refused",
+      async (raw) => {
+        await raw.ask(1, parse("", "SELECT 1"), execute("nowhere"), sync());
+        await raw.ask(1, bound(""), execute(""), sync());
+      },
+    ],
+    [
+      "after another of its name in the same batch",
+      async (raw) => {
+        await raw.ask(1, parse("", "SELECT 1"), parse("", DELETE), bound("", [], "q"), sync());
+        await raw.ask(1, execute("q"), sync());
+      },
+    ],
+    [
+      "after another of its name that was closed in the same batch",
+      async (raw) => {
+        await raw.ask(1, parse("t", "SELECT 1"), close("S", "t"), parse("t", DELETE), bound("t", [], "q"), sync());
+        await raw.ask(1, execute("q"), sync());
+      },
+    ],
+  ])("%s: what is blocked is not done", async (_what, attack) => {
+    await postgres.query("TRUNCATE decisions; INSERT INTO decisions (applicant_id) VALUES (1), (2)");
+    const raw = await Raw.ready(features.port);
+    await raw.ask(1, query("BEGIN"));
+    await raw.ask(1, parse("", DELETE), bound("", [], "p"), sync());
+    await attack(raw);
+    await raw.ask(1, query("COMMIT"));
+    raw.socket.destroy();
+    expect(await postgres.query("SELECT count(*)::int AS n FROM decisions")).toEqual([{ n: 2 }]);
+  });
+
+  it("a text with backslashes, where the database's own settings give them a meaning", async () => {
+    await postgres.query("TRUNCATE decisions; INSERT INTO decisions (applicant_id) VALUES (1), (2)");
+    const own = await world.connect("scientist", "careless");
+    const raw = await Raw.ready(own.port);
+    // Two texts where a backslash is only that; there, one text and a DELETE.
+    if (!raw.closed) await raw.ask(1, query("SELECT '\\', '; DELETE FROM decisions; --'"));
+    raw.socket.destroy();
+    expect(await postgres.query("SELECT count(*)::int AS n FROM decisions")).toEqual([{ n: 2 }]);
+  });
+});
+
 describe("an answer", () => {
   it("is masked where nobody asked for its columns", async () => {
     const raw = await Raw.ready(features.port);
@@ -326,6 +450,41 @@ it("what must not reach the database goes only where it is a constant", async ()
   expect(rows).toEqual([{ card: "[CREDIT_CARD]", other: "[CREDIT_CARD]" }]);
   await expect(client.query("SELECT 4111111111111111 AS card")).rejects.toMatchObject({ code: "42501" });
   await client.end();
+});
+
+it("a client that leaves in the middle of a message costs nobody anything", async () => {
+  const own = await world.connect("scientist", "features");
+  const open = async () =>
+    (await postgres.query("SELECT count(*)::int AS n FROM pg_stat_activity WHERE backend_type = 'client backend'"))[0]
+      ?.n;
+  const before = await open();
+  for (const rest of [query("SELECT 1"), bound("nobody"), startup(["user", "me"])]) {
+    const raw = await Raw.ready(own.port);
+    raw.send(rest.subarray(0, rest.length - 2));
+    raw.socket.end();
+    await expect.poll(() => raw.closed).toBe(true);
+  }
+  await expect.poll(open, { timeout: 5_000 }).toBe(before);
+  const client = await driver(own);
+  expect((await client.query("SELECT 1 AS one")).rows).toEqual([{ one: 1 }]);
+  await client.end();
+});
+
+it("a database that dies in the middle of an answer leaves no answer that looks whole", async () => {
+  const own = await world.connect("scientist", "mortal");
+  const raw = await Raw.ready(own.port);
+  raw.send(query("SELECT i, pg_sleep(0.001) FROM generate_series(1, 100000) AS i"));
+  await raw.until((types) => types.includes("D"));
+  await mortal.close();
+  await expect.poll(() => raw.closed, { timeout: 10_000 }).toBe(true);
+  expect(raw.types).toMatch(/^TD+E+$/);
+  const { records } = await exportLog(world);
+  const outcomes = records.flatMap(({ type, session, outcome }) =>
+    type === "call.answered" && session === own.session ? [outcome] : [],
+  );
+  expect(outcomes).toHaveLength(1);
+  expect(outcomes).not.toContain("complete");
+  await expect(driver(own)).rejects.toThrow();
 });
 
 describe("COPY", () => {

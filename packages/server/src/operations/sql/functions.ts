@@ -1,8 +1,9 @@
 import type { SqlKind } from "./kinds.ts";
 import { KNOWN_FUNCTIONS } from "./known-functions.ts";
 
-/** Functions that ask a model, of extensions that are for that alone. */
-const MODEL_SCHEMAS: ReadonlySet<string> = new Set(["pgml", "madlib"]);
+/** Functions of extensions that ask a model, and do nothing else: others of them train, load and deploy. */
+const MODELS =
+  /^(?:pgml\.(?:predict|predict_proba|predict_joint|predict_batch|embed|rank|transform)|madlib\.\w+_predict(?:_\w+)?)$/;
 
 /** Run a text that they are given as SQL. */
 const RUNS_TEXT =
@@ -14,6 +15,21 @@ const REPLICATION = /^(?:pg_(?:create|drop|copy|advance)?_?(?:physical_|logical_
 /** Of the server, not of its data. */
 const ADMIN =
   /^pg_(?:reload_conf|rotate_logfile|terminate_backend|cancel_backend|promote|switch_wal|backup_\w+|create_restore_point|log_backend\w*)$/;
+
+/** PostgreSQL's own that are neither harmless by pg_proc nor dangerous. */
+const OWN: ReadonlyMap<string, SqlKind> = new Map([
+  ["set_config", "set"],
+  ["pg_notify", "notify"],
+  ["nextval", "update"],
+  ["setval", "update"],
+  ...(
+    "currval lastval pg_sleep pg_sleep_for pg_sleep_until pg_advisory_lock pg_advisory_lock_shared pg_advisory_unlock " +
+    "pg_advisory_unlock_all pg_advisory_unlock_shared pg_advisory_xact_lock pg_advisory_xact_lock_shared pg_try_advisory_lock " +
+    "pg_try_advisory_lock_shared pg_try_advisory_xact_lock pg_try_advisory_xact_lock_shared"
+  )
+    .split(" ")
+    .map((name): [string, SqlKind] => [name, "select"]),
+]);
 
 export interface FunctionMeaning {
   readonly kind: SqlKind;
@@ -31,11 +47,11 @@ export function meaningOf(names: readonly string[], isModel: (name: string) => b
   if (LARGE_OBJECTS.test(name)) return { kind: "large_object" };
   if (REPLICATION.test(name)) return { kind: "replication" };
   if (ADMIN.test(name)) return { kind: "maintenance" };
-  if (name === "set_config") return { kind: "set" };
-  if (name === "pg_notify") return { kind: "notify" };
-  if (/^(?:nextval|setval)$/.test(name)) return { kind: "update" };
-  if (/^(?:currval|lastval|pg_sleep\w*|pg_(?:try_)?advisory_\w+)$/.test(name)) return { kind: "select" };
-  if ((schema === undefined || schema === "pg_catalog") && KNOWN_FUNCTIONS.has(name)) return { kind: "select" };
+  // A name is PostgreSQL's own only without a schema, or with its own.
+  if (schema === undefined || schema === "pg_catalog") {
+    const own = OWN.get(name) ?? (KNOWN_FUNCTIONS.has(name) ? "select" : undefined);
+    if (own !== undefined) return { kind: own };
+  }
   return {
     kind: "call",
     unclear:
@@ -49,7 +65,7 @@ export function matcher(listed: readonly string[], builtIn: boolean): (name: str
   return (name) => {
     const dot = name.lastIndexOf(".");
     const schema = dot === -1 ? "" : name.slice(0, dot);
-    if (builtIn && MODEL_SCHEMAS.has(schema)) return true;
+    if (builtIn && MODELS.test(name)) return true;
     return exact.has(name) || exact.has(`${schema}.*`) || (schema === "public" && exact.has(name.slice(dot + 1)));
   };
 }

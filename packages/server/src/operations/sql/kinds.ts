@@ -71,7 +71,7 @@ const EXACT: Readonly<Record<string, SqlKind>> = {
   ReindexStmt: "maintenance",
   ClusterStmt: "maintenance",
   CheckPointStmt: "maintenance",
-  RefreshMatViewStmt: "maintenance",
+  RefreshMatViewStmt: "ddl",
   LoadStmt: "file_access",
   GrantStmt: "grant",
   GrantRoleStmt: "grant",

@@ -13,8 +13,12 @@ export interface SqlStatement {
   readonly functions: readonly (readonly string[])[];
   /** The rows that the outermost select can give, where a constant LIMIT says so. */
   readonly limit?: number;
-  /** It reads rows from somewhere; without it a select gives one. */
-  readonly hasFrom: boolean;
+  /** Functions that stand in the select's own list, under nothing else. */
+  readonly direct: readonly (readonly string[])[];
+  /** Each of those is called once at most: there is no row but one. */
+  readonly once: boolean;
+  /** Each of those is called once a row that comes out, so that a LIMIT bounds them. */
+  readonly capped: boolean;
   /** Rows of an INSERT's or a select's VALUES. */
   readonly values?: number;
   /** Parameters that SET or set_config changes. */
@@ -115,7 +119,6 @@ function read(text: string): SqlReading {
 function statementOf(raw: Node, bytes: Buffer, unclear: Set<string>): SqlStatement {
   const kinds = new Set<SqlKind>();
   const tables = new Set<string>();
-  const ctes = new Set<string>();
   const functions: string[][] = [];
   const firstArguments: (string | undefined)[] = [];
   const settings = new Set<string>();
@@ -132,9 +135,6 @@ function statementOf(raw: Node, bytes: Buffer, unclear: Set<string>): SqlStateme
     const kind = kindOfNode(type);
     if (kind !== undefined) kinds.add(kind);
     switch (type) {
-      case "SelectStmt":
-        if (isNode(members.intoClause)) kinds.add("ddl");
-        break;
       case "UpdateStmt":
         kinds.delete("other");
         kinds.add(keepsNothingOut(members.whereClause) ? "update_without_where" : "update");
@@ -157,8 +157,17 @@ function statementOf(raw: Node, bytes: Buffer, unclear: Set<string>): SqlStateme
       case "ExecuteStmt":
         executes = textOf(members.name);
         break;
-      case "CommonTableExpr":
-        ctes.add(textOf(members.ctename));
+      case "SubLink":
+        foreignOperator(members.operName, unclear);
+        break;
+      case "SortBy":
+        foreignOperator(members.useOp, unclear);
+        break;
+      case "DropStmt":
+        for (const object of list(members.objects)) {
+          const parts = names(as(object, "List")?.items ?? [object]).filter((part) => part !== "");
+          if (parts.length > 0) tables.add(parts.join("."));
+        }
         break;
       case "RangeVar":
         tables.add(tableName(members));
@@ -172,9 +181,7 @@ function statementOf(raw: Node, bytes: Buffer, unclear: Set<string>): SqlStateme
         break;
       }
       case "A_Expr":
-        if (names(members.name).length > 1 && names(members.name)[0] !== "pg_catalog") {
-          unclear.add("it names an operator by its schema, and an operator is a function");
-        }
+        foreignOperator(members.name, unclear);
         break;
       case "A_Const":
         if (isNode(members.sval) && texts.length < 64) texts.push(textOf(members.sval.sval));
@@ -182,7 +189,10 @@ function statementOf(raw: Node, bytes: Buffer, unclear: Set<string>): SqlStateme
     }
   });
   // Nodes that stand without their type's name: the table of an UPDATE, a DELETE, an INSERT.
-  visitRelations(raw.stmt, (relation) => tables.add(tableName(relation)));
+  visitStructs(raw.stmt, (members) => {
+    if (typeof members.relname === "string") tables.add(tableName(members));
+    if (isNode(members.intoClause)) kinds.add("ddl");
+  });
   const call = as(raw.stmt, "CallStmt");
   if (call !== undefined && isNode(call.funccall)) {
     functions.push(names(call.funccall.funcname));
@@ -194,10 +204,11 @@ function statementOf(raw: Node, bytes: Buffer, unclear: Set<string>): SqlStateme
   const values = valuesOf(raw.stmt);
   return {
     kinds: [...kinds],
-    tables: [...tables].filter((table) => !ctes.has(table)),
+    // With the names of WITH: what a name means depends on where it stands, and a table must not hide behind one.
+    tables: [...tables],
     functions,
     firstArguments,
-    hasFrom: select === undefined || list(select.fromClause).length > 0 || select.op !== "SETOP_NONE",
+    ...shapeOf(select),
     settings: [...settings],
     texts,
     ...(limit === undefined ? {} : { limit }),
@@ -220,17 +231,59 @@ function tableName({ catalogname, schemaname, relname }: Node): string {
   return [catalogname, schemaname, relname].filter((part) => textOf(part) !== "").join(".");
 }
 
-function visitRelations(value: unknown, see: (relation: Node) => void, depth = 0): void {
+/** Visits every struct, those too that stand without the name of their type. */
+function visitStructs(value: unknown, see: (members: Node) => void, depth = 0): void {
   if (depth > 2_000) throw new RangeError("it is nested too deeply");
   if (Array.isArray(value)) {
-    for (const item of value) visitRelations(item, see, depth + 1);
+    for (const item of value) visitStructs(item, see, depth + 1);
     return;
   }
   if (!isNode(value)) return;
-  for (const [member, inner] of Object.entries(value)) {
-    if (isNode(inner) && typeof inner.relname === "string" && member !== "RangeVar") see(inner);
-    visitRelations(inner, see, depth + 1);
+  see(value);
+  for (const inner of Object.values(value)) visitStructs(inner, see, depth + 1);
+}
+
+function foreignOperator(operator: unknown, unclear: Set<string>): void {
+  const parts = names(operator);
+  if (parts.length > 1 && parts[0] !== "pg_catalog") {
+    unclear.add("it names an operator by its schema, and an operator is a function");
   }
+}
+
+/**
+ * How often the functions of a select's own list are called: once a row that comes out, where nothing else can make it more. What
+ * is under another function, in a sub-select, a condition or an order is called as often as there are rows.
+ */
+function shapeOf(select: Node | undefined): Pick<SqlStatement, "direct" | "once" | "capped"> {
+  if (select === undefined) return { direct: [], once: false, capped: false };
+  const direct = list(select.targetList).flatMap((target) => {
+    const call = as(as(target, "ResTarget")?.val, "FuncCall");
+    const plain =
+      call !== undefined && call.over === undefined && call.agg_order === undefined && call.agg_filter === undefined;
+    return plain ? [names(call.funcname)] : [];
+  });
+  let subSelects = false;
+  let inList = 0;
+  visit(select, (type) => {
+    if (type === "SubLink" || type === "SelectStmt") subSelects = true;
+  });
+  visit(select.targetList, (type) => {
+    if (type === "FuncCall") inList += 1;
+  });
+  const single =
+    select.op === "SETOP_NONE" &&
+    ![
+      "withClause",
+      "groupClause",
+      "distinctClause",
+      "havingClause",
+      "windowClause",
+      "limitOffset",
+      "sortClause",
+      "valuesLists",
+    ].some((member) => select[member] !== undefined);
+  const alone = single && inList === direct.length;
+  return { direct, once: alone && list(select.fromClause).length === 0 && !subSelects, capped: alone };
 }
 
 function copyKind({ is_from, is_program, filename }: Node): SqlKind {

@@ -54,7 +54,7 @@ export function describeSql(texts: readonly string[], options: SqlOptions): Oper
     const asked = meanings.flatMap(({ kind }, i) => (kind === "model_call" ? [i] : []));
     const [first] = asked;
     if (first !== undefined) model ??= statement.firstArguments[first] ?? statement.functions[first]?.join(".");
-    const counted = rowsOf(statement, asked.length);
+    const counted = rowsOf(statement, asked.length, isModel);
     if (counted !== undefined) rows = Math.min(Number.MAX_SAFE_INTEGER, (rows ?? 0) + counted);
   }
   return {
@@ -72,10 +72,15 @@ export function describeSql(texts: readonly string[], options: SqlOptions): Oper
   };
 }
 
-function rowsOf(statement: SqlStatement, modelCalls: number): number | undefined {
+/** Of a model's calls as many as there may be; where that is not certain, as many as there are rows anywhere. */
+function rowsOf(statement: SqlStatement, modelCalls: number, isModel: (name: string) => boolean): number | undefined {
   if (modelCalls === 0) return statement.values ?? statement.limit;
-  if (!statement.hasFrom) return Math.max(modelCalls, statement.values ?? 0);
-  return (statement.limit ?? Number.MAX_SAFE_INTEGER) * (statement.limit === undefined ? 1 : modelCalls);
+  const direct = statement.direct.filter((names) => isModel(names.join("."))).length;
+  if (direct === modelCalls && statement.direct.length === direct) {
+    if (statement.once) return modelCalls;
+    if (statement.capped && statement.limit !== undefined) return statement.limit * modelCalls;
+  }
+  return Number.MAX_SAFE_INTEGER;
 }
 
 const unique = (names: readonly string[]): string[] => [...new Set(names)];

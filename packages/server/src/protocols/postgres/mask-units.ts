@@ -34,7 +34,9 @@ export function maskUnits(
     }
     return masked;
   };
+  const types = new Map<string, readonly number[]>();
   return units.map((unit): Unit => {
+    if (unit.kind === "parse") types.set(unit.name, unit.types);
     switch (unit.kind) {
       case "query": {
         const sql = sqlOf(unit.sql);
@@ -45,12 +47,12 @@ export function maskUnits(
         return sql === unit.sql ? unit : { ...unit, sql, bytes: parse(unit.name, sql, unit.types) };
       }
       case "bind": {
-        const types = typesOf(unit.statement);
+        const given = types.get(unit.statement) ?? typesOf(unit.statement);
         let changed = false;
         const parameters = unit.parameters.map((value, i) => {
           if (value === null) return null;
           const binary = (unit.formats.length === 1 ? unit.formats[0] : (unit.formats[i] ?? 0)) === 1;
-          const type = types[i] ?? 0;
+          const type = given[i] ?? 0;
           if (binary && NO_TEXT.has(type)) return value;
           if (binary && !TEXT.has(type)) throw unseen("a parameter is binary");
           const before = decoded(value);

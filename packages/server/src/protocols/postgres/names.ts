@@ -22,8 +22,6 @@ export class Names {
 
   /** A text that the name may stand for from now on. @returns false when there are too many */
   mayBecome(name: string, sql: string): boolean {
-    // The unnamed statement goes with each attempt to make another.
-    if (name === "") this.#statements.delete(name);
     const known = this.#statements.get(name);
     if (known === undefined) {
       if (this.#statements.size >= MAX_NAMES) return false;
@@ -41,8 +39,23 @@ export class Names {
     this.#statements.set(name, [sql]);
   }
 
+  /** The database could not make of the unnamed statement what it was told, and has none now. */
+  unnamedFailed(): void {
+    this.#statements.delete("");
+  }
+
+  /** Texts that the portal may stand for from now on, beside those that it stood for. @returns false when there are too many */
+  mayBind(portal: string, texts: readonly string[]): boolean {
+    const known = this.#portals.get(portal) ?? [];
+    const all = [...new Set([...known, ...texts])];
+    if (all.length > 2 * MAX_TEXTS || (!this.#portals.has(portal) && this.#portals.size >= MAX_NAMES)) return false;
+    this.#portals.set(portal, all);
+    return true;
+  }
+
+  /** The database has said that the portal is there. */
   bound(portal: string, texts: readonly string[]): void {
-    if (this.#portals.size < MAX_NAMES) this.#portals.set(portal, texts);
+    this.#portals.set(portal, texts);
   }
 
   closed(what: "S" | "P", name: string): void {

@@ -34,7 +34,9 @@ export interface BatchLine {
   readonly talk: Talk;
   /** Types of a prepared statement's parameters, as far as the client gave them. */
   readonly typesOf: (statement: string) => readonly number[];
+  readonly noteTypes: (statement: string, types: readonly number[]) => void;
   readonly done: (unit: Unit) => void;
+  readonly failed: (unit: Unit) => void;
 }
 
 const COPIES: ReadonlySet<string> = new Set(["copy_in", "copy_out", "copy_program", "large_object"]);
@@ -103,13 +105,20 @@ export class PostgresExchange implements Exchange {
   }
 
   forward(_order: ForwardOrder, _agents: AgentDispatch, listener: UpstreamListener): Upstream {
-    const { talk, session } = this.#line;
+    const { talk, session, names } = this.#line;
+    // From here on the database may know what the names are to stand for, and not before.
+    const { bound } = requestText(this.#units, names);
+    noteNames(this.#units, bound, this.#line);
     talk.begin({
       batch: { ...this.#batch, units: this.#units },
       messages: this.#units.map(({ bytes }) => bytes),
       listener,
       masker: () => this.#masker,
-      done: this.#line.done,
+      done: (unit) => {
+        if (unit.kind === "bind") names.bound(unit.portal, bound.get(unit) ?? []);
+        else this.#line.done(unit);
+      },
+      failed: this.#line.failed,
       maxRows: session.connection.limits.responseRows,
       onCopyIn: () => this.#copyIn.begin(),
     });
@@ -196,13 +205,22 @@ function wholeBody(bytes: Buffer): RequestBody {
 async function* nothing(): AsyncGenerator<Buffer> {}
 
 /** @throws HoopishError when a text that a name may stand for can no longer be kept */
-export function noteNames(units: readonly Unit[], names: Names): void {
+function noteNames(
+  units: readonly Unit[],
+  bound: ReadonlyMap<Unit, readonly string[]>,
+  { names, noteTypes }: Pick<BatchLine, "names" | "noteTypes">,
+): void {
   for (const unit of units) {
-    const sqls = unit.kind === "query" ? readSql(unit.sql).statements : [];
-    for (const { prepares } of sqls) {
-      if (prepares !== undefined && !names.mayBecome(prepares.name, prepares.statement)) throw tooMany();
-    }
-    if (unit.kind === "parse" && !names.mayBecome(unit.name, unit.sql)) throw tooMany();
+    let fits = true;
+    if (unit.kind === "query") {
+      for (const { prepares } of readSql(unit.sql).statements) {
+        if (prepares !== undefined) fits &&= names.mayBecome(prepares.name, prepares.statement);
+      }
+    } else if (unit.kind === "parse") {
+      fits = names.mayBecome(unit.name, unit.sql);
+      noteTypes(unit.name, unit.types);
+    } else if (unit.kind === "bind") fits = names.mayBind(unit.portal, bound.get(unit) ?? []);
+    if (!fits) throw tooMany();
   }
 }
 

@@ -21,9 +21,8 @@ import { asksNothing, type Batch, BatchReader, type Unit } from "./batch.ts";
 import { CopyIn } from "./copy-in.ts";
 import { Names } from "./names.ts";
 import { type AnswerLine, PostgresAnswerSink } from "./postgres-answer.ts";
-import { type BatchLine, noteNames, PostgresExchange } from "./postgres-exchange.ts";
+import { type BatchLine, PostgresExchange } from "./postgres-exchange.ts";
 import { refusedExchange } from "./refused-exchange.ts";
-import { boundTexts } from "./request-text.ts";
 import { readStartUp } from "./start-up.ts";
 import { Talk } from "./talk.ts";
 
@@ -97,6 +96,14 @@ export class PostgresLine implements AnswerLine, BatchLine {
   }
 
   readonly typesOf = (statement: string): readonly number[] => this.#types.get(statement) ?? [];
+
+  readonly noteTypes = (statement: string, types: readonly number[]): void => {
+    this.#types.set(statement, types);
+  };
+
+  readonly failed = (unit: Unit): void => {
+    if (unit.kind === "parse" && unit.name === "") this.names.unnamedFailed();
+  };
 
   readonly done = (unit: Unit): void => {
     if (unit.kind === "parse") this.names.became(unit.name, unit.sql);
@@ -271,6 +278,7 @@ export class PostgresLine implements AnswerLine, BatchLine {
     const answer = await answered;
     if ("error" in answer) throw new HoopishError(answer.error.code, answer.error.message);
     this.database = answer.database;
+    refuseOtherReading(answer.parameters);
     const told: Buffer[] = [];
     for (let i = 0; i + 1 < answer.parameters.length; i += 2) {
       told.push(parameterStatus(answer.parameters[i] as string, answer.parameters[i + 1] as string));
@@ -314,11 +322,6 @@ export class PostgresLine implements AnswerLine, BatchLine {
     const sink = new PostgresAnswerSink(this.#stream, this, batch.end !== "flush");
     const exchange = new PostgresExchange(this, batch, copy, sink);
     this.#exchange = exchange;
-    noteNames(batch.units, this.names);
-    for (const unit of batch.units) {
-      if (unit.kind === "parse") this.#types.set(unit.name, unit.types);
-      else if (unit.kind === "bind") this.names.bound(unit.portal, boundTexts(batch.units, unit.statement, this.names));
-    }
     await relayCall(this.session, exchange, this.#ports);
     copy.end();
     await this.#afterCall(sink, batch);
@@ -355,6 +358,7 @@ export class PostgresLine implements AnswerLine, BatchLine {
       },
       masker: () => undefined,
       done: this.done,
+      failed: () => undefined,
       maxRows: 0,
       onCopyIn: () => undefined,
     });
@@ -409,6 +413,18 @@ export class PostgresLine implements AnswerLine, BatchLine {
     this.#stream.end();
     this.#stream.resume();
     setTimeout(() => this.#stream.destroy(), LINGER_MS).unref();
+  }
+}
+
+/** @throws HoopishError upstream_failed where texts would be read otherwise than they are judged */
+function refuseOtherReading(parameters: readonly string[]): void {
+  for (let i = 0; i + 1 < parameters.length; i += 2) {
+    if (parameters[i] === "standard_conforming_strings" && parameters[i + 1] !== "on") {
+      throw new HoopishError(
+        "upstream_failed",
+        "the database reads texts in another way than they are judged (standard_conforming_strings)",
+      );
+    }
   }
 }
 

@@ -12,16 +12,23 @@ export interface StatementText {
 
 export interface RequestText {
   readonly statements: readonly StatementText[];
+  /** What each Bind of the batch binds, in the order of the messages. */
+  readonly bound: ReadonlyMap<Unit, readonly string[]>;
   /** A name is used that nobody knows here. */
   readonly unknown?: string;
 }
 
-/** What a batch asks for, in words: one object for one statement, a list for several. */
+/**
+ * What a batch asks for, in words: one object for one statement, a list for several. Whatever is parsed or bound counts, executed
+ * or not: what is bound can be fetched later by another message.
+ */
 export function requestText(units: readonly Unit[], names: Names): RequestText {
   const prepared = new Map<string, readonly string[]>();
   const portals = new Map<string, { texts: readonly string[]; parameters: StatementText["parameters"] }>();
+  const bound = new Map<Unit, readonly string[]>();
   const statements: StatementText[] = [];
-  const used = new Set<string>();
+  /** Texts that may be run later, though nothing of this batch runs them. */
+  const waiting = new Set<string>();
   let unknown: string | undefined;
   const textsOf = (name: string): readonly string[] => {
     const texts = prepared.get(name) ?? names.statement(name);
@@ -35,40 +42,36 @@ export function requestText(units: readonly Unit[], names: Names): RequestText {
         break;
       case "parse":
         prepared.set(unit.name, [unit.sql]);
+        waiting.add(unit.sql);
         break;
       case "bind": {
-        used.add(unit.statement);
-        portals.set(unit.portal, { texts: textsOf(unit.statement), parameters: parametersOf(unit) });
+        const texts = textsOf(unit.statement);
+        bound.set(unit, texts);
+        portals.set(unit.portal, { texts, parameters: parametersOf(unit) });
+        for (const sql of texts) waiting.add(sql);
         break;
       }
       case "execute": {
-        const texts = portals.get(unit.portal)?.texts ?? names.portal(unit.portal);
+        const portal = portals.get(unit.portal);
+        const texts = portal?.texts ?? names.portal(unit.portal);
         if (texts === undefined) unknown = "it names a portal that is not known on this connection";
-        const parameters = portals.get(unit.portal)?.parameters;
+        const parameters = portal?.parameters;
         for (const sql of texts ?? []) {
           statements.push({ sql, ...(parameters === undefined || parameters.length === 0 ? {} : { parameters }) });
         }
         break;
       }
       case "describe":
-        if (unit.what === "S" && !prepared.has(unit.name)) {
-          for (const sql of textsOf(unit.name)) statements.push({ sql, prepare: true });
-        }
+        if (unit.what === "S") for (const sql of textsOf(unit.name)) waiting.add(sql);
         break;
       case "close":
-        break;
+        if (unit.what === "S") prepared.delete(unit.name);
+        else portals.delete(unit.name);
     }
   }
-  for (const [name, texts] of prepared) {
-    if (!used.has(name)) for (const sql of texts) statements.push({ sql, prepare: true });
-  }
-  return { statements, ...(unknown === undefined ? {} : { unknown }) };
-}
-
-/** Texts of a bind's statement after this batch's own Parse messages. */
-export function boundTexts(units: readonly Unit[], statement: string, names: Names): readonly string[] {
-  for (const unit of units) if (unit.kind === "parse" && unit.name === statement) return [unit.sql];
-  return names.statement(statement) ?? [];
+  const executed = new Set(statements.map(({ sql }) => sql));
+  for (const sql of waiting) if (!executed.has(sql)) statements.push({ sql, prepare: true });
+  return { statements, bound, ...(unknown === undefined ? {} : { unknown }) };
 }
 
 function parametersOf({

@@ -27,7 +27,8 @@ export interface StartUp {
  * @throws HoopishError policy_blocked, bad_request
  */
 export function readStartUp(parameters: ReadonlyMap<string, string>): StartUp {
-  const carried = ["client_encoding", "UTF8"];
+  // Whatever the role or the database has set: so the parser here reads texts, too.
+  const carried = ["client_encoding", "UTF8", "standard_conforming_strings", "on"];
   const unknown: string[] = [];
   let database: string | undefined;
   for (const [name, value] of parameters) {

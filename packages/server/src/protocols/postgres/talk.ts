@@ -10,6 +10,7 @@ interface Expected {
   readonly answer: "1" | "2" | "3" | "T" | "C";
   readonly hidden?: true;
   readonly done?: () => void;
+  readonly failed?: () => void;
 }
 
 /** One batch at the database. */
@@ -22,6 +23,8 @@ export interface Turn {
   readonly masker: () => BodyMasker | undefined;
   /** Hears of each message to which the database has said that it is done. */
   readonly done: (unit: Batch["units"][number]) => void;
+  /** Hears of the message that the database refused. */
+  readonly failed: (unit: Batch["units"][number]) => void;
   readonly maxRows: number;
   /** The database takes a COPY's data from now on. */
   readonly onCopyIn: () => void;
@@ -103,11 +106,12 @@ export class Talk implements LinkListener {
     turn.batch.units.forEach((unit, i) => {
       const bytes = turn.messages[i] as Buffer;
       const done = (): void => turn.done(unit);
+      const failed = (): void => turn.failed(unit);
       switch (unit.kind) {
         case "query":
           break;
         case "parse":
-          this.#expected.push({ answer: "1", done });
+          this.#expected.push({ answer: "1", done, failed });
           break;
         case "bind":
           described.delete(unit.portal);
@@ -247,7 +251,14 @@ export class Talk implements LinkListener {
       case "E":
         facts.failed = true;
         facts.status = httpStatusOf(errorFields(message.body).get("C") ?? "XX000");
+        this.#expected[0]?.failed?.();
         this.#expected = [];
+        return true;
+      case "S":
+        // Texts would be read otherwise than they were judged.
+        if (/^standard_conforming_strings\0(?!on\0)/.test(message.body.toString("latin1"))) {
+          throw new Error("it reads texts in another way than they were judged");
+        }
         return true;
       case "Z": {
         const before = this.status;
