@@ -106,7 +106,7 @@ export async function openBench(options: BenchOptions, lifetime: Lifetime): Prom
       lifetime.defer("another hoopish", () => other.world.close());
       return await other.connect();
     },
-    protocols: () => startOtherProtocols(mkdtempSync(join(dir, "protocols-")), lifetime),
+    protocols: () => startOtherProtocols(mkdtempSync(join(dir, "protocols-")), lifetime, options.profile),
   };
 }
 

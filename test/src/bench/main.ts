@@ -9,6 +9,7 @@ import { maskingFigure } from "./figures/masking.ts";
 import { memoryFigure } from "./figures/memory.ts";
 import { postgresFigure } from "./figures/postgres.ts";
 import { requestsFigure } from "./figures/requests.ts";
+import { rowsFigure } from "./figures/rows.ts";
 import { streamFigure } from "./figures/stream.ts";
 import { streamsFigure } from "./figures/streams.ts";
 import { Lifetime } from "./lifetime.ts";
@@ -30,6 +31,7 @@ const RUN: Readonly<Record<FigureName, (bench: Bench) => Promise<FigureResult>>>
   beside: besideFigure,
   grpc: grpcFigure,
   postgres: postgresFigure,
+  rows: rowsFigure,
 };
 
 // Nothing that was started may hold the process once it has been ended.

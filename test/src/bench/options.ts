@@ -11,6 +11,7 @@ export const FIGURES = [
   "beside",
   "grpc",
   "postgres",
+  "rows",
 ] as const;
 export type FigureName = (typeof FIGURES)[number];
 

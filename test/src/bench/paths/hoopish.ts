@@ -1,9 +1,9 @@
 import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { type Program, run } from "../../world/program.ts";
 import { World } from "../../world/world.ts";
 import { childrenOf, commandLine } from "../proc.ts";
 import type { Model, Path } from "./path.ts";
+import { profiled, restartAgent, restartServer } from "./profiled.ts";
 
 /** Sockets to the model, calls in flight: the bench asks for more than a person does. */
 const MANY = 512;
@@ -36,36 +36,17 @@ export async function startHoopish(
 ): Promise<Hoopish> {
   const world = await World.start({ dir, modelProcess: true, connections: CONNECTIONS, rules: RULES, ...where });
   const modelPid = childrenOf(process.pid).find((pid) => commandLine(pid).includes("model-server/main.js"));
-  const profiled = (program: string): string[] =>
-    profileDir === undefined
-      ? []
-      : ["--cpu-prof", "--cpu-prof-interval=250", `--cpu-prof-dir=${join(profileDir, program)}`];
   return {
     world,
     model: { url: world.modelUrl, credential: world.credential, pid: modelPid },
     async connect() {
-      await world.agent.stop();
-      if (profileDir !== undefined) await restartServer(world, profiled("server"));
+      if (profileDir !== undefined) await restartServer(world, profiled(profileDir, "server"));
       writeFileSync(world.path("edge-1.yaml"), agentYaml(world, tapUrl));
-      world.agent = await startAgent(world, profiled("agent"));
+      await restartAgent(world, profiled(profileDir, "agent"));
       await world.signIn("scientist");
-      return hoopishPath(world, await connectAll(world, profiled("cli")));
+      return hoopishPath(world, await connectAll(world, profiled(profileDir, "cli")));
     },
   };
-}
-
-async function restartServer(world: World, nodeArgs: readonly string[]): Promise<void> {
-  await world.server.stop();
-  const args = ["start", "--config", world.path("server.yaml"), "--json"];
-  world.server = world.keep(run("hoopish-server", args, { nodeArgs }));
-  await world.server.event(({ event }) => event === "listening");
-}
-
-async function startAgent(world: World, nodeArgs: readonly string[]): Promise<Program> {
-  const args = ["start", "--config", world.path("edge-1.yaml"), "--json"];
-  const agent = world.keep(run("hoopish-agent", args, { nodeArgs, env: { MODEL_CREDENTIAL: world.credential } }));
-  await agent.event(({ event }) => event === "connected");
-  return agent;
 }
 
 function agentYaml(world: World, tapUrl: string): string {
