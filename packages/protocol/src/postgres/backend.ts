@@ -36,22 +36,27 @@ export function parseRowDescription(body: Buffer): ColumnDescription[] {
  * NULL. Without an object a cell: there are millions.
  * @returns how many cells it has
  */
-export function locateCells(body: Buffer, into: Int32Array): number {
-  if (body.length < 2) throw new PostgresProtocolError("a row is too short");
-  const count = body.readUInt16BE(0);
+export function locateCells(bytes: Buffer, into: Int32Array, from = 0, end: number = bytes.length): number {
+  if (end - from < 2) throw new PostgresProtocolError("a row is too short");
+  const count = ((bytes[from] as number) << 8) | (bytes[from + 1] as number);
   if (count * 2 > into.length) throw new PostgresProtocolError("a row has more cells than were described");
-  let at = 2;
+  let at = from + 2;
   for (let i = 0; i < count; i++) {
-    if (at + 4 > body.length) throw new PostgresProtocolError("a row is shorter than what is in it");
-    const length = body.readInt32BE(at);
+    if (at + 4 > end) throw new PostgresProtocolError("a row is shorter than what is in it");
+    const length =
+      ((bytes[at] as number) << 24) |
+      ((bytes[at + 1] as number) << 16) |
+      ((bytes[at + 2] as number) << 8) |
+      (bytes[at + 3] as number);
     at += 4;
     into[i * 2] = at;
     into[i * 2 + 1] = length;
     if (length < -1) throw new PostgresProtocolError("a cell has no good length");
+    // Compared before it is added: the sum of two good numbers may be none.
+    if (length > end - at) throw new PostgresProtocolError("a row is shorter than what is in it");
     if (length > 0) at += length;
-    if (at > body.length) throw new PostgresProtocolError("a row is shorter than what is in it");
   }
-  if (at !== body.length) throw new PostgresProtocolError("a row is longer than what is in it");
+  if (at !== end) throw new PostgresProtocolError("a row is longer than what is in it");
   return count;
 }
 

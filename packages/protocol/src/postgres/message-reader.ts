@@ -6,12 +6,25 @@ import { PostgresProtocolError } from "./protocol-error.ts";
  * bytes to messages. Pure: no sockets, no timers.
  */
 
-/** One message. `bytes` is all of it, `body` what follows its length. Views of what was pushed, where it came whole. */
-export interface Message {
+/** One message. Its bytes are views of what was pushed, where it came whole. */
+export class Message {
   /** One letter; "" for a packet of the start-up, which has none. */
   readonly type: string;
+  /** All of it. */
   readonly bytes: Buffer;
-  readonly body: Buffer;
+  /** So many messages of this type, one behind the other: more than one only where the reader joins them. */
+  readonly count: number;
+
+  constructor(type: string, bytes: Buffer, count = 1) {
+    this.type = type;
+    this.bytes = bytes;
+    this.count = count;
+  }
+
+  /** What follows the length, of one that is not joined. */
+  get body(): Buffer {
+    return this.bytes.subarray(this.type === "" ? 4 : 5);
+  }
 }
 
 export interface MessageReaderOptions {
@@ -21,6 +34,8 @@ export interface MessageReaderOptions {
   readonly startup?: boolean;
   /** One message, at most. */
   readonly maxMessageBytes: number;
+  /** Messages of this type that come one behind the other are given as one: rows come in millions. */
+  readonly joins?: string;
 }
 
 /** Message types of each side, protocol 3.0; `p` are passwords and SASL. */
@@ -38,16 +53,18 @@ const LETTERS = Array.from({ length: 128 }, (_, code) => String.fromCharCode(cod
 export class MessageReader {
   readonly #known: readonly boolean[];
   readonly #maxBytes: number;
+  readonly #joins: number;
   #startup: boolean;
   /** The beginning of a message whose rest has not come; a buffer that doubles, so that single bytes cost no more. */
   #held: Buffer = NOTHING;
   #length = 0;
   #broken: PostgresProtocolError | undefined;
 
-  constructor({ side, startup, maxMessageBytes }: MessageReaderOptions) {
+  constructor({ side, startup, maxMessageBytes, joins }: MessageReaderOptions) {
     this.#known = LETTERS.map((letter) => TYPES[side].includes(letter));
     this.#maxBytes = maxMessageBytes;
     this.#startup = startup === true;
+    this.#joins = joins?.charCodeAt(0) ?? -1;
   }
 
   /** Bytes of a message that is not complete. */
@@ -68,8 +85,16 @@ export class MessageReader {
       while (at < chunk.length) {
         const size = this.#sizeAt(chunk, at);
         if (size === undefined || at + size > chunk.length) break;
-        messages.push(this.#message(chunk.subarray(at, at + size)));
+        const from = at;
         at += size;
+        let count = 1;
+        while (chunk[from] === this.#joins && chunk[at] === this.#joins) {
+          const next = this.#sizeAt(chunk, at);
+          if (next === undefined || at + next > chunk.length) break;
+          at += next;
+          count += 1;
+        }
+        messages.push(this.#message(chunk.subarray(from, at), count));
       }
       if (at < chunk.length && this.#length === 0) this.#hold(chunk.subarray(at));
     } catch (error) {
@@ -123,16 +148,20 @@ export class MessageReader {
     const type = bytes[at] as number;
     if (this.#known[type] !== true) throw new PostgresProtocolError("there is no message of that type");
     if (at + 5 > end) return undefined;
-    const length = bytes.readInt32BE(at + 1);
+    const length =
+      ((bytes[at + 1] as number) << 24) |
+      ((bytes[at + 2] as number) << 16) |
+      ((bytes[at + 3] as number) << 8) |
+      (bytes[at + 4] as number);
     if (length < 4) throw new PostgresProtocolError("a message has no good length");
     if (length + 1 > this.#maxBytes)
       throw new PostgresProtocolError(`a message is longer than ${this.#maxBytes} bytes`);
     return length + 1;
   }
 
-  #message(bytes: Buffer): Message {
-    if (!this.#startup) return { type: LETTERS[bytes[0] as number] as string, bytes, body: bytes.subarray(5) };
+  #message(bytes: Buffer, count = 1): Message {
+    if (!this.#startup) return new Message(LETTERS[bytes[0] as number] as string, bytes, count);
     if (bytes.readUInt16BE(4) === PROTOCOL_MAJOR) this.#startup = false;
-    return { type: "", bytes, body: bytes.subarray(4) };
+    return new Message("", bytes);
   }
 }

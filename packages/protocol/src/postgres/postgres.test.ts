@@ -105,6 +105,29 @@ describe("messages", () => {
     }
   });
 
+  it("of one type are joined where that is asked for: the same bytes, and as many", () => {
+    const row = fc.array(cell, { maxLength: 5 }).map(dataRow);
+    const some = fc.oneof({ weight: 4, arbitrary: row }, text.map(commandComplete), fc.constant(readyForQuery("I")));
+    fc.assert(
+      fc.property(fc.array(some, { maxLength: 20 }), sizes, (messages, cuts) => {
+        const reader = new MessageReader({ side: "backend", maxMessageBytes: 1_000_000, joins: "D" });
+        const joined = cut(Buffer.concat(messages), [...cuts, 300]).flatMap((piece) => reader.push(piece));
+        expect(Buffer.concat(joined.map(({ bytes }) => bytes))).toEqual(Buffer.concat(messages));
+        expect(reader.held).toBe(0);
+        for (const { type, bytes, count } of joined) {
+          const single = read("backend", [bytes]);
+          expect(single.length).toBe(count);
+          expect(new Set(single.map((message) => message.type))).toEqual(new Set([type]));
+          if (count > 1) expect(type).toBe("D");
+        }
+      }),
+    );
+    const whole = new MessageReader({ side: "backend", maxMessageBytes: 1_000_000, joins: "D" });
+    expect(whole.push(Buffer.concat([dataRow([]), dataRow([]), readyForQuery("I")])).map(({ count }) => count)).toEqual(
+      [2, 1],
+    );
+  });
+
   it("of a start-up come before the others", () => {
     const bytes = Buffer.concat([sslRequest(), startup(["user", "me"]), query("SELECT 1"), sync()]);
     fc.assert(

@@ -72,6 +72,16 @@ export function forgetContext(): void {
   last.at = -1;
 }
 
+/** Words that say this, as people and programs write them, in lower case. */
+export const wordsThatSay = (context: Context): readonly string[] => WORDS[context].split(" ");
+
+/** What is known of the words before one place in a text, to be used for another text that begins like it. */
+export type KnownContext = Readonly<typeof last>;
+export const knownContext = (): KnownContext => ({ ...last });
+export function recallContext(known: KnownContext): void {
+  Object.assign(last, known);
+}
+
 /** What the nearest of these words before `at` says. */
 export function contextBefore(text: string, at: number): Context | undefined {
   const low = Math.max(0, at - CONTEXT_REACH);

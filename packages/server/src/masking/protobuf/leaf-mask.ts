@@ -2,7 +2,7 @@ import { isAscii, isUtf8 } from "node:buffer";
 import { HoopishError } from "@hoopish/protocol";
 import { MATCH } from "../candidate.ts";
 import { skeleton } from "../chars.ts";
-import { contextBefore, forgetContext } from "../context.ts";
+import { contextBefore, forgetContext, type KnownContext, knownContext, recallContext } from "../context.ts";
 import { isNamed } from "../field-path.ts";
 import { JsonMask } from "../json-mask.ts";
 import { typeOfMember } from "../members.ts";
@@ -20,6 +20,15 @@ const MAX_NAMES = 1_024;
 /** A number of fewer digits than ten is somebody's only when a word before it says so. */
 const BY_ITSELF = 1_000_000_000;
 
+/** What stands before the numbers of one name. */
+interface BeforeNumber {
+  readonly before: string;
+  readonly text: string;
+  /** A word in it says what a number is. */
+  readonly says: boolean;
+  readonly context: KnownContext;
+}
+
 /** Names and indexes from the root to a value. */
 export type Place = readonly (string | number)[];
 
@@ -32,7 +41,7 @@ export class LeafMask {
   /** The last text, as it would stand before the next one. Made when somebody looks. */
   #last: { readonly name: string; readonly text: string } | undefined;
   #made: string | undefined = "";
-  readonly #numbers = new Map<string, { readonly before: string; readonly text: string; readonly says: boolean }>();
+  readonly #numbers = new Map<string, BeforeNumber>();
 
   constructor(plan: MaskPlan, tally: Tally, seen?: string[]) {
     this.#plan = plan;
@@ -82,12 +91,13 @@ export class LeafMask {
       return true;
     }
     if (!isLong(value)) return false;
-    const { text, says } = this.#beforeNumber(name);
+    const { text, says, context } = this.#beforeNumber(name);
     if (value < BY_ITSELF && !says) return false;
     const digits = value.toString();
     const start = text.length;
     const { scanner } = this.#plan;
     scanner.begin(text + digits, start, start, start + digits.length, true);
+    recallContext(context);
     if (scanner.next() !== MATCH) return false;
     const { found } = scanner;
     if (found.start !== start || found.end !== start + digits.length) return false;
@@ -127,20 +137,20 @@ export class LeafMask {
   }
 
   /** What stands before the numbers of one name, read once for all of them. */
-  #beforeNumber(name: string): { readonly text: string; readonly says: boolean } {
+  #beforeNumber(name: string): BeforeNumber {
     const known = this.#numbers.get(name);
     if (known !== undefined && known.before === this.#before) return known;
     const text = `${this.#before}"${name}":`;
     forgetContext();
     const says = contextBefore(text, text.length) !== undefined;
+    const read = { before: this.#before, text, says, context: knownContext() };
     forgetContext();
-    const read = { before: this.#before, text, says };
     if (this.#numbers.size >= MAX_NAMES) this.#numbers.clear();
     this.#numbers.set(name, read);
     return read;
   }
 
-  /** A text that nobody has to look at, and that still says what the next one is. */
+  /** An ASCII text that nobody has to look at, and that still says what the next one is. */
   pass(bytes: Buffer, from: number, to: number, name: string): void {
     this.#remember(name, bytes.toString("latin1", Math.max(from, to - BEFORE), to));
   }

@@ -3,6 +3,7 @@ import { typeOfMember } from "../members.ts";
 import type { Action, MaskPlan } from "../plan.ts";
 import type { LeafMask } from "../protobuf/leaf-mask.ts";
 import type { PiiType } from "../types.ts";
+import { nameSays } from "./dull.ts";
 
 /**
  * How cells of a column are looked at. `pass`: they hold no text and nobody's number. `text`: they are texts, or written as
@@ -21,6 +22,8 @@ export interface Column {
   readonly binary: boolean;
   /** A text of it that holds nothing but small letters and few digits need not be looked at: its name says nothing of it. */
   readonly mayBeDull: boolean;
+  /** Its name may say what a number beside it is. */
+  readonly says: boolean;
 }
 
 const BOOL = 16;
@@ -61,6 +64,7 @@ export function columnOf(description: ColumnDescription, leaf: LeafMask, plan: M
     rule,
     holdsText: !typed && kind !== "null",
     binary: format === 1,
+    says: nameSays(name),
     mayBeDull: kind === "text" && rule === undefined && !named && !JSON_TYPES.has(typeOid),
   };
 }

@@ -1,16 +1,19 @@
-import { locateCells, message, parseRowDescription } from "@hoopish/protocol/postgres";
+import { locateCells, parseRowDescription } from "@hoopish/protocol/postgres";
 import type { BodyMasker } from "../masker.ts";
 import type { MaskPlan } from "../plan.ts";
 import { LeafMask, uninspectable } from "../protobuf/leaf-mask.ts";
 import { Tally } from "../tally.ts";
 import { type Column, columnOf } from "./column.ts";
-import { dullDigits, isDull } from "./dull.ts";
+import { DullTexts } from "./dull.ts";
+import { Edits } from "./edits.ts";
 import { maskNotice } from "./notice.ts";
 import { maskTexts } from "./text-array.ts";
 
 const NOTHING = Buffer.alloc(0);
-const NULL = -1;
+const DATA_ROW = 0x44;
 const MAX_COLUMNS = 2_048;
+/** Places and lengths of one row's cells: it is read to its end in one go, so that one for all will do. */
+const CELLS = new Int32Array(2 * MAX_COLUMNS);
 
 export interface RowsMaskOptions {
   readonly uninspectable: "block" | "allow";
@@ -32,11 +35,17 @@ export class RowsMask implements BodyMasker {
   readonly #leaf: LeafMask;
   /** Numbers are known by their column's name alone, which is looked at once. */
   readonly #numbers: LeafMask;
-  readonly #dullDigits: number;
+  readonly #dull: DullTexts;
+  readonly #edits = new Edits();
   #columns: readonly Column[] = [];
   /** Of the columns that were described none has to be looked at. Rows that nobody described are refused. */
   #idle = false;
-  readonly #cells = new Int32Array(2 * MAX_COLUMNS);
+  /** The last text that was passed over: the next one's words before it, should somebody look. */
+  #passed: Column | undefined;
+  #passedFrom = 0;
+  #passedTo = 0;
+  /** The last text, or its name, may say what a number after it is. */
+  #said = false;
 
   constructor(plan: MaskPlan, options: RowsMaskOptions) {
     this.#plan = plan;
@@ -44,30 +53,27 @@ export class RowsMask implements BodyMasker {
     this.tally = new Tally(plan);
     this.#leaf = new LeafMask(plan, this.tally);
     this.#numbers = new LeafMask(plan, this.tally);
-    this.#dullDigits = dullDigits(plan);
+    this.#dull = new DullTexts(plan);
   }
 
   /** @throws HoopishError response_uninspectable, policy_blocked */
   push(bytes: Buffer): Buffer {
     if (this.#plan.analyze !== undefined) throw uninspectable("an analyzer is not asked about rows");
-    const out: Buffer[] = [];
-    let from = 0;
+    const edits = this.#edits.begin(bytes);
     let at = 0;
     while (at < bytes.length) {
       if (at + 5 > bytes.length) throw uninspectable("a message is cut off");
       const end = at + 1 + bytes.readInt32BE(at + 1);
-      if (end > bytes.length) throw uninspectable("a message is cut off");
-      const masked = this.#message(bytes[at] as number, bytes, at + 5, end);
-      if (masked !== undefined) {
-        if (at > from) out.push(bytes.subarray(from, at));
-        out.push(masked);
-        from = end;
-      }
+      if (end > bytes.length || end < at + 5) throw uninspectable("a message is cut off");
+      const type = bytes[at] as number;
+      if (type !== DATA_ROW) {
+        const masked = this.#message(type, bytes, at + 5, end);
+        if (masked !== undefined) edits.put(at, end, masked);
+      } else if (!this.#idle) this.#row(bytes, at, end);
       at = end;
     }
-    if (from === 0) return bytes;
-    if (from < bytes.length) out.push(bytes.subarray(from));
-    return out.length === 1 ? (out[0] as Buffer) : Buffer.concat(out);
+    this.#remember(bytes);
+    return edits.end();
   }
 
   end(): Buffer {
@@ -77,8 +83,6 @@ export class RowsMask implements BodyMasker {
   /** @returns what stands for it; undefined: it stays */
   #message(type: number, bytes: Buffer, from: number, end: number): Buffer | undefined {
     switch (type) {
-      case 0x44 /* D */:
-        return this.#idle ? undefined : this.#row(bytes, from, end);
       case 0x54 /* T */:
         this.#describe(bytes.subarray(from, end));
         return undefined;
@@ -118,32 +122,44 @@ export class RowsMask implements BodyMasker {
     this.#options.unseen(what);
   }
 
-  #row(bytes: Buffer, from: number, end: number): Buffer | undefined {
-    const cells = this.#cells;
-    const body = bytes.subarray(from, end);
-    const count = locateCells(body, cells);
-    if (count !== this.#columns.length) throw uninspectable("a row has not the columns that were described");
-    let parts: Buffer[] | undefined;
-    let copied = 0;
+  /** A DataRow that stands in `[start, end)`. */
+  #row(bytes: Buffer, start: number, end: number): void {
+    const columns = this.#columns;
+    const count = locateCells(bytes, CELLS, start + 5, end);
+    if (count !== columns.length) throw uninspectable("a row has not the columns that were described");
+    const edits = this.#edits;
+    edits.beginMessage(start);
     for (let i = 0; i < count; i++) {
-      const column = this.#columns[i] as Column;
-      const length = cells[i * 2 + 1] as number;
+      const column = columns[i] as Column;
+      const length = CELLS[i * 2 + 1] as number;
       if (length <= 0 || column.kind === "pass" || column.kind === "unseen") continue;
-      const at = cells[i * 2] as number;
-      if (column.mayBeDull && isDull(body, at, at + length, this.#dullDigits)) {
-        this.#leaf.pass(body, at, at + length, column.name);
-        continue;
+      const at = CELLS[i * 2] as number;
+      if (column.mayBeDull && this.#isDull(column, bytes, at, at + length)) continue;
+      if (column.kind !== "int") {
+        this.#remember(bytes);
+        if (!column.mayBeDull) this.#said = true;
       }
-      const masked = this.#cell(column, body, at, at + length);
-      if (masked === undefined) continue;
-      parts ??= [];
-      parts.push(body.subarray(copied, at - 4), int32(masked === "null" ? NULL : masked.length));
-      if (masked !== "null") parts.push(masked);
-      copied = at + length;
+      const masked = this.#cell(column, bytes, at, at + length);
+      if (masked !== undefined) edits.putCell(at, length, masked === "null" ? undefined : masked);
     }
-    if (parts === undefined) return undefined;
-    parts.push(body.subarray(copied));
-    return message("D", ...parts);
+    edits.endMessage();
+  }
+
+  #isDull(column: Column, bytes: Buffer, from: number, to: number): boolean {
+    const isDull = this.#dull.isDull(bytes, from, to, this.#said || column.says);
+    this.#said = this.#dull.said || column.says;
+    if (isDull) {
+      this.#passed = column;
+      this.#passedFrom = from;
+      this.#passedTo = to;
+    }
+    return isDull;
+  }
+
+  /** Says what was passed over last, before somebody looks, or the bytes are gone. */
+  #remember(bytes: Buffer): void {
+    if (this.#passed !== undefined) this.#leaf.pass(bytes, this.#passedFrom, this.#passedTo, this.#passed.name);
+    this.#passed = undefined;
   }
 
   /** @returns undefined: it stays */
@@ -212,10 +228,4 @@ function refuseEncoding(status: string): void {
   const [name, value = ""] = status.split("\0");
   if (name === "client_encoding" && !/^utf-?8$/i.test(value))
     throw uninspectable("it comes in another encoding than UTF-8");
-}
-
-function int32(value: number): Buffer {
-  const bytes = Buffer.allocUnsafe(4);
-  bytes.writeInt32BE(value);
-  return bytes;
 }

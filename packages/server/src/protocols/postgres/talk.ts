@@ -71,7 +71,7 @@ export class Talk implements LinkListener {
     readonly onEnded: (reason: string) => void;
     readonly onTransactionEnded: () => void;
   }) {
-    this.#reader = new MessageReader({ side: "backend", maxMessageBytes: options.maxMessageBytes });
+    this.#reader = new MessageReader({ side: "backend", maxMessageBytes: options.maxMessageBytes, joins: "D" });
     this.onAnswer = options.onAnswer;
     this.#ended = options.onEnded;
     this.#transactionEnded = options.onTransactionEnded;
@@ -221,8 +221,9 @@ export class Talk implements LinkListener {
     const { facts } = this;
     switch (message.type) {
       case "D":
-        facts.rows += 1;
-        if (facts.rows === turn.maxRows + 1 && this.#abandoned === undefined) {
+        facts.rows += message.count;
+        // Once, when the limit is passed.
+        if (facts.rows > turn.maxRows && facts.rows - message.count <= turn.maxRows && this.#abandoned === undefined) {
           const why = `the answer has more than ${turn.maxRows} rows, this connection's limit`;
           turn.listener.onFailed(new HoopishError("response_too_large", why));
         }
@@ -278,7 +279,7 @@ export class Talk implements LinkListener {
 
   #give(turn: Turn, out: readonly Buffer[], length: number): void {
     if (length === 0) return;
-    const bytes = out.length === 1 ? (out[0] as Buffer) : Buffer.concat(out, length);
+    const bytes = asOne(out, length);
     if (this.#abandoned !== undefined) {
       this.link.consumed(length);
       return;
@@ -333,6 +334,17 @@ export class Talk implements LinkListener {
     idle?.();
     this.#drained?.();
   }
+}
+
+/** Without a copy where they stand one behind the other still, as they came. */
+function asOne(messages: readonly Buffer[], length: number): Buffer {
+  const first = messages[0] as Buffer;
+  let end = first.byteOffset;
+  for (const { buffer, byteOffset, length: size } of messages) {
+    if (buffer !== first.buffer || byteOffset !== end) return Buffer.concat(messages, length);
+    end += size;
+  }
+  return Buffer.from(first.buffer, first.byteOffset, length);
 }
 
 const FLUSH = Buffer.from([0x48, 0, 0, 0, 4]);
