@@ -34,6 +34,7 @@ export class Delivery implements UpstreamListener, EndListener {
   #masker: BodyMasker | undefined;
   /** The head waits for the first bytes: until they were looked into, the answer may still be refused. */
   #holdsHead = false;
+  #inOne = false;
   /** What an analyzer is asked about is taken in order. */
   #analyzed: Promise<void> | undefined;
   #settle!: { resolve: () => void; reject: (error: unknown) => void };
@@ -214,6 +215,7 @@ export class Delivery implements UpstreamListener, EndListener {
     });
     this.#masker = view.masker;
     this.#holdsHead = view.holdsHead;
+    this.#inOne = view.inOne === true;
     if (view.masker !== undefined) {
       if (this.#inspection?.plan.analyze !== undefined) this.#analyzed = Promise.resolve();
       this.#records.answerTally = view.masker.tally;
@@ -247,7 +249,7 @@ export class Delivery implements UpstreamListener, EndListener {
 
   /** One append for all that arrives in one turn: frames of one network read come one after another, without a turn between. */
   #scheduleTurn(): void {
-    if (this.#turnScheduled) return;
+    if (this.#turnScheduled || (this.#inOne && this.#freshCredit < IN_ONE_BYTES)) return;
     this.#turnScheduled = true;
     process.nextTick(() => {
       this.#turnScheduled = false;
@@ -401,6 +403,8 @@ export class Delivery implements UpstreamListener, EndListener {
   }
 }
 
+/** An answer that is of no use before its end waits for it up to this; a larger one flows. */
+const IN_ONE_BYTES = 65_536;
 /** Reasons of one call that are kept. */
 const MAX_UNINSPECTED = 20;
 

@@ -89,6 +89,8 @@ export interface AnswerView {
   readonly masker: BodyMasker | undefined;
   /** The head waits for the first bytes: until they were looked into, the answer may still be refused. */
   readonly holdsHead: boolean;
+  /** No part of it is of use before its end: while it is small it is recorded and delivered in one. */
+  readonly inOne?: boolean;
 }
 
 export interface AnswerClose {

@@ -141,7 +141,9 @@ export class GrpcExchange implements Exchange {
       throw new HoopishError("upstream_failed", `the model server did not answer in gRPC (HTTP status ${status})`);
     }
     const kept = withoutHeaders(headers, ["content-length"]);
-    if (inspection === undefined) return { headers: kept, masker: undefined, holdsHead: false };
+    // Of one message nothing is an answer before the trailers have said so.
+    const inOne = this.#known?.serverStreaming === false;
+    if (inspection === undefined) return { headers: kept, masker: undefined, holdsHead: false, inOne };
     const { plan, uninspectable } = inspection;
     if (this.#known === undefined) {
       if (uninspectable === "block") {
@@ -159,7 +161,7 @@ export class GrpcExchange implements Exchange {
       maxMessageBytes: this.#session.connection.limits.responseBytes,
       ...(uninspectable === "allow" ? { unseen } : {}),
     });
-    return { headers: kept, masker, holdsHead: true };
+    return { headers: kept, masker, holdsHead: true, inOne };
   }
 
   close(trailers: HeaderList, inspection: Inspection | undefined): AnswerClose {
