@@ -1,9 +1,10 @@
 import { writeFileSync } from "node:fs";
 import { type Program, run } from "../../world/program.ts";
+import { restartAgent, restartServer } from "../../world/restart.ts";
 import { World } from "../../world/world.ts";
 import { childrenOf, commandLine } from "../proc.ts";
 import type { Model, Path } from "./path.ts";
-import { profiled, restartAgent, restartServer } from "./profiled.ts";
+import { profiled } from "./profiled.ts";
 
 /** Sockets to the model, calls in flight: the bench asks for more than a person does. */
 const MANY = 512;

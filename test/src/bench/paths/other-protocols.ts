@@ -1,8 +1,9 @@
 import { type PostgresFixture, startPostgres } from "@hoopish/fixtures";
 import { run } from "../../world/program.ts";
+import { restartAgent, restartServer } from "../../world/restart.ts";
 import { World } from "../../world/world.ts";
 import type { Lifetime } from "../lifetime.ts";
-import { profiled, restartAgent, restartServer } from "./profiled.ts";
+import { profiled } from "./profiled.ts";
 
 /** Ports of a gRPC model server and of a PostgreSQL: straight, and through hoopish. */
 export interface OtherProtocols {
