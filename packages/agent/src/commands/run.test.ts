@@ -1,11 +1,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable, Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
+import { methodsIn, startReflectionServer } from "@hoopish/fixtures";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { loadOrCreateAgentKey } from "../agent-key.ts";
 import { send, until } from "../testing/call.ts";
@@ -202,6 +203,91 @@ describe("start", () => {
   });
 });
 
+describe("describe", () => {
+  const METHODS = ["/bank.ledger.Audit/Last", "/bank.ledger.Ledger/Find", "/bank.ledger.Ledger/Watch"];
+  async function configFor(versions?: readonly "v1"[]): Promise<string> {
+    const server = await startReflectionServer({
+      token: "the-secret-key",
+      ...(versions === undefined ? {} : { versions }),
+    });
+    closing.push(server.close);
+    const credential = 'credential: { header: Authorization, value: "Bearer the-secret-key" }';
+    return write(
+      "agent.yaml",
+      `server: ws://127.0.0.1:1\nname: edge-1\nkeyFile: k\nconnections:\n` +
+        `  - { name: ledger, target: "${server.url}", ${credential} }\n  - { name: web, target: "http://127.0.0.1:1" }\n`,
+    );
+  }
+
+  it("writes the set, says what it found, and what to do with it", async () => {
+    const config = await configFor();
+    const out = join(folder, "ledger.binpb");
+    expect(await cli(["describe", "ledger", "--config", config, "--out", out])).toEqual({
+      code: 0,
+      out: "",
+      err: `ledger: 2 services in 2 files
+  bank.ledger.Audit: 1 method
+  bank.ledger.Ledger: 2 methods
+look whether this is what you expect; then copy the file beside server.yaml, and add to connection ledger there:
+    descriptors: [ledger.binpb]
+`,
+    });
+    expect(methodsIn(readFileSync(out))).toEqual(METHODS);
+    expect(statSync(out).mode & 0o777).toBe(0o644 & ~process.umask());
+  });
+
+  it("writes over a file only with --force", async () => {
+    const config = await configFor();
+    const out = write("old.binpb", "old");
+    const refused = await cli(["describe", "ledger", "--config", config, "--out", out]);
+    expect(refused).toMatchObject({ code: 1, out: "" });
+    expect(refused.err).toBe(`hoopish-agent: ${out} exists and is left as it is\n  try: name another, or --force\n`);
+    expect(readFileSync(out, "utf8")).toBe("old");
+    const forced = await cli(["describe", "ledger", "--config", config, "--out", out, "--force", "--json"]);
+    expect(JSON.parse(forced.out)).toMatchObject({
+      connection: "ledger",
+      file: out,
+      files: 2,
+      services: { length: 2 },
+    });
+    expect(methodsIn(readFileSync(out))).toEqual(METHODS);
+  });
+
+  it("writes to standard output, and nothing else there", async () => {
+    const config = await configFor();
+    const chunks: Buffer[] = [];
+    const stdout = new Writable({
+      write(chunk, _, done) {
+        chunks.push(chunk);
+        done();
+      },
+    });
+    const { code, err } = await cli(["describe", "ledger", "--config", config, "--out", "-"], { stdout });
+    expect([code, methodsIn(Buffer.concat(chunks))]).toEqual([0, METHODS]);
+    expect(err).toContain("descriptors: [FILE]");
+  });
+
+  it("says what is wrong, and leaves no file", async () => {
+    const config = await configFor([]);
+    const out = join(folder, "none.binpb");
+    const asked = (name: string): Promise<Ran> => cli(["describe", name, "--config", config, "--out", out]);
+    expect(await asked("nope")).toMatchObject({
+      code: 1,
+      err: "hoopish-agent: there is no connection nope\n  try: one of ledger, web\n",
+    });
+    expect(await asked("web")).toMatchObject({
+      code: 3,
+      err: "hoopish-agent: connection web is one of http: only gRPC has descriptors\n",
+    });
+    const { code, err } = await asked("ledger");
+    expect([code, err]).toEqual([1, expect.stringContaining("the model server has no reflection\n  try: protoc ")]);
+    expect(existsSync(out)).toBe(false);
+    expect(await cli(["describe", "ledger", "--config", config])).toMatchObject({ code: 3 });
+    const nowhere = await cli(["describe", "ledger", "--config", await configFor(), "--out", join(folder, "no", "x")]);
+    expect(nowhere).toMatchObject({ code: 78, err: expect.stringContaining("cannot be written (ENOENT)") });
+  });
+});
+
 describe("the command line", () => {
   it("is 3 for bad usage, 0 for help and version", async () => {
     for (const argv of [["nonsense"], ["start", "--nonsense"], ["check", "--config"], []]) {
@@ -211,6 +297,7 @@ describe("the command line", () => {
     for (const name of ["start", "check", "init", "join"]) {
       expect((await cli([name, "--help"])).out).toContain(`Example: hoopish-agent ${name} --config`);
     }
+    expect((await cli(["describe", "--help"])).out).toContain("Example: hoopish-agent describe scores --config");
   });
 
   it("says so on a Node that is too old", async () => {

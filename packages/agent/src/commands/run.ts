@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import { ConfigError } from "../config/load.ts";
 import { VERSION } from "../version.ts";
 import { check } from "./check.ts";
+import { describe } from "./describe.ts";
 import { init } from "./init.ts";
 import { joinCommand } from "./join.ts";
 import { start } from "./start.ts";
@@ -56,6 +57,15 @@ function program(world: World): Command {
     .option("--token-file <file>", "a file that holds the token")
     .option("--token <token>", "the token itself; other users of this machine can see it, so prefer the others")
     .action((options) => joinCommand(world, options));
+  command(
+    "describe",
+    "ask a gRPC target by server reflection what its services are, and write that to a file for the server",
+    "scores --config agent.yaml --out scores.binpb",
+  )
+    .argument("<connection>", "its name in the configuration")
+    .requiredOption("--out <file>", "where the descriptor set goes; - for standard output")
+    .option("--force", "write over a file that exists", false)
+    .action((connection, options) => describe(world, connection, options));
   return root;
 }
 

@@ -3,7 +3,7 @@ import { type FrameHeaders, type HttpCall, type StreamError, TunnelErrorCode } f
 import type { StreamHandler, StreamResetError, TunnelStream } from "@hoopish/tunnel";
 import type { AppliedCredential } from "../../credential/credential.ts";
 import { CredentialError } from "../../credential/secret-source.ts";
-import { codeOf } from "../../error-code.ts";
+import { codeOf, reasonOf } from "../../error-code.ts";
 import type { Carried, CarriedEvents, Outcome } from "../carried.ts";
 import { answerHeaders, requestHeaders } from "../headers.ts";
 import { upstreamError } from "../upstream-error.ts";
@@ -94,7 +94,8 @@ export class GrpcCall implements StreamHandler, Carried {
     });
     upstream.on("end", () => this.#onEnd());
     upstream.on("error", (error) => {
-      if (!this.#over) this.#fail(upstreamError(error), codeOf(error));
+      const reason = reasonOf(error);
+      if (!this.#over) this.#fail(upstreamError(reason), codeOf(reason));
     });
     upstream.on("close", () => {
       if (!this.#over) this.#fail(CUT_OFF, `rst ${upstream.rstCode}`);
