@@ -58,12 +58,17 @@ function truth(value: unknown): boolean | undefined {
     return test.booltesttype === "IS_TRUE" || test.booltesttype === "IS_NOT_FALSE" ? of : !of;
   }
   const nullTest = as(value, "NullTest");
+  if (nullTest?.nulltesttype === "IS_NOT_NULL" && isOfSystem(nullTest.arg)) return true;
   const tested = nullTest === undefined ? undefined : constantOf(nullTest.arg);
   if (nullTest !== undefined && tested !== undefined) {
     return (nullTest.nulltesttype === "IS_NULL") === (tested === null);
   }
   return undefined;
 }
+
+/** Every row has these. */
+const SYSTEM_COLUMNS: ReadonlySet<string> = new Set(["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"]);
+const isOfSystem = (value: unknown): boolean => SYSTEM_COLUMNS.has(names(as(value, "ColumnRef")?.fields).at(-1) ?? "");
 
 function truthOfBool({ boolop, args }: Node): boolean | undefined {
   const parts = list(args).map(truth);
@@ -94,18 +99,37 @@ function isComplement(args: readonly unknown[]): boolean {
   });
 }
 
+/** Patterns of `~` that are found in every text. */
+const ALL_TEXTS: ReadonlySet<unknown> = new Set(["", "^", "$", ".*", "^.*", ".*$", "^.*$"]);
+
 function truthOfExpression({ kind, name, lexpr, rexpr }: Node): boolean | undefined {
   const operator = names(name).at(-1) ?? "";
-  if ((kind === "AEXPR_LIKE" || kind === "AEXPR_ILIKE") && operator.startsWith("~~")) {
-    return /^%+$/.test(textOf(constantOf(rexpr))) ? true : undefined;
+  switch (kind) {
+    case "AEXPR_LIKE":
+    case "AEXPR_ILIKE":
+      return operator.startsWith("~~") && /^%+$/.test(textOf(constantOf(rexpr))) ? true : undefined;
+    case "AEXPR_NOT_DISTINCT":
+      return isSame(lexpr, rexpr) ? true : undefined;
+    case "AEXPR_IN":
+    case "AEXPR_OP_ANY":
+      return operator === "=" && elementsOf(rexpr).some((element) => isSame(lexpr, element)) ? true : undefined;
+    case "AEXPR_BETWEEN":
+    case "AEXPR_BETWEEN_SYM":
+      return elementsOf(rexpr).every((element) => isSame(lexpr, element)) ? true : undefined;
+    case "AEXPR_OP":
+      return truthOfComparison(operator, lexpr, rexpr);
+    default:
+      return undefined;
   }
-  if (kind !== "AEXPR_OP") return undefined;
+}
+
+function truthOfComparison(operator: string, lexpr: unknown, rexpr: unknown): boolean | undefined {
   const left = constantOf(lexpr);
   const right = constantOf(rexpr);
+  if ((operator === "~" || operator === "~*") && ALL_TEXTS.has(right)) return true;
   if (left === undefined || right === undefined) {
     // Of a column with itself: true for every row that has a value there.
-    const same = JSON.stringify(bare(lexpr)) === JSON.stringify(bare(rexpr));
-    return same && (operator === "=" || operator === ">=" || operator === "<=") ? true : undefined;
+    return isSame(lexpr, rexpr) && (operator === "=" || operator === ">=" || operator === "<=") ? true : undefined;
   }
   if (left === null || right === null) return undefined;
   switch (operator) {
@@ -127,13 +151,54 @@ function truthOfExpression({ kind, name, lexpr, rexpr }: Node): boolean | undefi
   }
 }
 
+/** Of a list in brackets, or an array. */
+function elementsOf(value: unknown): readonly unknown[] {
+  const array = as(value, "A_ArrayExpr")?.elements ?? as(value, "List")?.items ?? value;
+  return Array.isArray(array) ? array : [array];
+}
+
+/** Whether two expressions are of one value in every row: the same but for casts, and for what picks one of equals. */
+function isSame(one: unknown, two: unknown): boolean {
+  const left = essence(one);
+  const right = essence(two);
+  if (Array.isArray(left) && Array.isArray(right)) {
+    return left.length === right.length && left.every((item, i) => isSame(item, right[i]));
+  }
+  if (!isNode(left) || !isNode(right)) return left === right;
+  const column = as(left, "ColumnRef");
+  const other = as(right, "ColumnRef");
+  if (column !== undefined && other !== undefined) return isSameColumn(names(column.fields), names(other.fields));
+  const members = new Set([...Object.keys(left), ...Object.keys(right)].filter((name) => !PLACES.test(name)));
+  return [...members].every((name) => isSame(left[name], right[name]));
+}
+
+/** `a`, `t.a`, `public.t.a`. */
+function isSameColumn(one: readonly string[], two: readonly string[]): boolean {
+  const [shorter, longer] = one.length < two.length ? [one, two] : [two, one];
+  return (
+    shorter.length > 0 && shorter.every((part, i) => part !== "" && part === longer[longer.length - shorter.length + i])
+  );
+}
+
+function essence(value: unknown): unknown {
+  const cast = as(value, "TypeCast");
+  if (cast !== undefined) return essence(cast.arg);
+  const picks = as(value, "CoalesceExpr") ?? as(value, "MinMaxExpr");
+  const of = picks === undefined ? as(value, "A_ArrayExpr")?.elements : picks.args;
+  const [first, ...rest] = list(of);
+  return first !== undefined && rest.every((item) => isSame(first, item)) ? essence(first) : value;
+}
+
+/** Where things stand in the text. */
+const PLACES = /^(?:location|rexpr_list_(?:start|end)|list_(?:start|end))$/;
+
 /** A tree without the places where things stand in the text. */
 function bare(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(bare);
   if (!isNode(value)) return value;
   return Object.fromEntries(
     Object.entries(value)
-      .filter(([name]) => !/^(?:location|rexpr_list_(?:start|end))$/.test(name))
+      .filter(([name]) => !PLACES.test(name))
       .map(([name, inner]) => [name, bare(inner)]),
   );
 }

@@ -5,6 +5,10 @@ import { KNOWN_FUNCTIONS } from "./known-functions.ts";
 const MODELS =
   /^(?:pgml\.(?:predict|predict_proba|predict_joint|predict_batch|embed|rank|transform)|madlib\.\w+_predict(?:_\w+)?)$/;
 
+/** Of those, the ones that take many inputs in one array. */
+const BATCHES = /^pgml\.(?:predict_batch|embed|rank|transform)$/;
+export const takesMany = (name: string): boolean => BATCHES.test(name);
+
 /** Run a text that they are given as SQL. */
 const RUNS_TEXT =
   /^(?:query_to_xml|query_to_xmlschema|query_to_xml_and_xmlschema|cursor_to_xml|cursor_to_xmlschema|table_to_xml.*|schema_to_xml.*|database_to_xml.*|ts_stat|ts_rewrite|dblink.*|crosstab\w*|connectby|xpath_table|pg_background_launch|cron_?schedule|execute)$/;

@@ -29,6 +29,8 @@ export interface SqlStatement {
   readonly executes?: string;
   /** Text constants: what a person wrote. */
   readonly texts: readonly string[];
+  /** How many elements the arrays among the arguments of each function may have, by its place in `functions`. */
+  readonly elements: readonly number[];
   /** First constant text argument of each function, by its place in `functions`. */
   readonly firstArguments: readonly (string | undefined)[];
 }
@@ -133,6 +135,7 @@ function statementOf(raw: Node, bytes: Buffer, unclear: Set<string>): SqlStateme
   const tables = new Set<string>();
   const functions: string[][] = [];
   const firstArguments: (string | undefined)[] = [];
+  const elements: number[] = [];
   const settings = new Set<string>();
   const texts: string[] = [];
   let executes: string | undefined;
@@ -150,6 +153,11 @@ function statementOf(raw: Node, bytes: Buffer, unclear: Set<string>): SqlStateme
       case "UpdateStmt":
         kinds.delete("other");
         kinds.add(keepsNothingOut(members.whereClause) ? "update_without_where" : "update");
+        // The view has a rule that makes a SET of it.
+        if ((members.relation as Node | undefined)?.relname === "pg_settings") {
+          kinds.add("set");
+          unclear.add("it sets a parameter whose name is not a constant");
+        }
         break;
       case "DeleteStmt":
         kinds.delete("other");
@@ -165,6 +173,13 @@ function statementOf(raw: Node, bytes: Buffer, unclear: Set<string>): SqlStateme
       case "VariableSetStmt":
         kinds.delete("other");
         setOf(members, set);
+        break;
+      case "TransactionStmt":
+        // Of a transaction that outlives its connection, and may be somebody else's.
+        if (/PREPARE/.test(textOf(members.kind))) kinds.add("other");
+        break;
+      case "LockingClause":
+        kinds.add("lock");
         break;
       case "ExecuteStmt":
         executes = textOf(members.name);
@@ -189,6 +204,7 @@ function statementOf(raw: Node, bytes: Buffer, unclear: Set<string>): SqlStateme
         functions.push(called);
         const first = constantOf(list(members.args)[0]);
         firstArguments.push(typeof first === "string" ? first : undefined);
+        elements.push(Math.max(...list(members.args).map(elementsIn), 1));
         if (called.at(-1) === "set_config") setConfig(list(members.args), set, unclear);
         break;
       }
@@ -209,6 +225,7 @@ function statementOf(raw: Node, bytes: Buffer, unclear: Set<string>): SqlStateme
   if (call !== undefined && isNode(call.funccall)) {
     functions.push(names(call.funccall.funcname));
     firstArguments.push(undefined);
+    elements.push(1);
   }
   const prepared = as(raw.stmt, "PrepareStmt");
   const select = as(raw.stmt, "SelectStmt");
@@ -220,6 +237,7 @@ function statementOf(raw: Node, bytes: Buffer, unclear: Set<string>): SqlStateme
     tables: [...tables],
     functions,
     firstArguments,
+    elements,
     ...shapeOf(select),
     settings: [...settings],
     texts,
@@ -320,6 +338,17 @@ function setConfig(args: readonly unknown[], set: (name: string, value: unknown)
   const name = constantOf(args[0]);
   if (typeof name !== "string") unclear.add("it sets a parameter whose name is not a constant");
   else set(name, constantOf(args[1]));
+}
+
+/** How many elements an argument has, where it is an array or may be one; a text that is written out is one text. */
+function elementsIn(argument: unknown): number {
+  const value = as(argument, "NamedArgExpr")?.arg ?? argument;
+  const cast = as(value, "TypeCast");
+  const array = as(cast?.arg ?? value, "A_ArrayExpr");
+  if (array !== undefined) return list(array.elements).reduce<number>((sum, item) => sum + elementsIn(item), 0);
+  const bounds = (cast?.typeName as Node | undefined)?.arrayBounds;
+  if (bounds !== undefined) return Number.POSITIVE_INFINITY;
+  return cast !== undefined || constantOf(value) !== undefined ? 1 : Number.POSITIVE_INFINITY;
 }
 
 function limitOf({ limitCount }: Node): number | undefined {

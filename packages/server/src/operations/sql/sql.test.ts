@@ -88,12 +88,26 @@ describe("a condition that keeps nothing out", () => {
     expect(ask(`DELETE FROM t WHERE ${where}`).kind).toBe("delete_without_where");
   });
 
-  it.each([["id = 1"], ["id > 5 AND true"], ["name LIKE 'a%'"], ["id IN (1, 2)"], ["CURRENT OF c"]])(
-    "is not WHERE %s",
-    (where) => {
-      expect(ask(`DELETE FROM t WHERE ${where}`).kind).toBe("delete");
-    },
-  );
+  it.each([
+    ["id = 1"],
+    ["id > 5 AND true"],
+    ["name LIKE 'a%'"],
+    ["id IN (1, 2)"],
+    ["CURRENT OF c"],
+    ["id = other_id"],
+    ["t.id = u.id"],
+    ["id = ANY (ARRAY[1, 2])"],
+    ["id = ANY ($1)"],
+    ["id BETWEEN 1 AND id"],
+    ["coalesce(id, 0) = id"],
+    ["name ~ '^$'"],
+    ["name ~ '^a'"],
+    ["id IS NOT NULL AND id = 3"],
+    ["id NOT IN (id)"],
+    ["id <> ALL (ARRAY[id])"],
+  ])("is not WHERE %s", (where) => {
+    expect(ask(`DELETE FROM t WHERE ${where}`).kind).toBe("delete");
+  });
 });
 
 describe("rows of a model's call", () => {
@@ -106,6 +120,20 @@ describe("rows of a model's call", () => {
     ["SELECT 1; SELECT predict_default(1, 2)", 1],
     ["INSERT INTO t VALUES (1), (2), (3)", 3],
     ["SELECT * FROM t LIMIT 9", 9],
+    ["SELECT pgml.predict('m', ARRAY[1, 2, 3])", 1],
+    ["SELECT pgml.predict_batch('m', ARRAY[[1], [2], [3]])", 3],
+    ["SELECT pgml.predict_batch('m', $1)", Number.MAX_SAFE_INTEGER],
+    ["SELECT pgml.predict_batch('m', '{{1},{2}}'::real[])", Number.MAX_SAFE_INTEGER],
+    ["SELECT pgml.embed('m', 'one text')", 1],
+    ["SELECT pgml.embed('m', $1::text, '{}'::jsonb)", 1],
+    ["SELECT pgml.embed('m', ARRAY['a', 'b', 'c'])", 3],
+    ["SELECT pgml.embed('m', ARRAY['a', 'b']::text[]), pgml.embed('m', 'c')", 3],
+    ["SELECT pgml.embed('m', (SELECT array_agg(body) FROM docs))", Number.MAX_SAFE_INTEGER],
+    ["SELECT pgml.transform('t'::jsonb, inputs => ARRAY['a', 'b'])", 2],
+    ["SELECT pgml.transform('t'::jsonb, '{}'::jsonb, $1)", Number.MAX_SAFE_INTEGER],
+    ["SELECT pgml.embed('m', ARRAY['a', 'b']) FROM t LIMIT 5", 10],
+    ["SELECT pgml.embed('m', body) FROM docs LIMIT 5", Number.MAX_SAFE_INTEGER],
+    ["SELECT pgml.embed('m', body::text) FROM docs LIMIT 5", 5],
   ])("%s: %i", (text, rows) => {
     expect(ask(text).rows).toBe(rows);
   });
@@ -113,6 +141,28 @@ describe("rows of a model's call", () => {
   it("names the model", () => {
     expect(ask("SELECT pgml.predict('credit', ARRAY[1])").model).toBe("credit");
     expect(ask("SELECT predict_default(1, 2)").model).toBe("predict_default");
+  });
+});
+
+describe("what is more than it looks", () => {
+  it.each([
+    ["SELECT * FROM t FOR UPDATE", "lock"],
+    ["SELECT * FROM (SELECT * FROM t FOR KEY SHARE) AS x", "lock"],
+    ["PREPARE TRANSACTION 'x'", "other"],
+    ["COMMIT PREPARED 'x'", "other"],
+    ["ROLLBACK PREPARED 'x'", "other"],
+    ["COMMIT AND CHAIN", "transaction"],
+  ])("%s is %s", (text, kind) => {
+    expect(ask(text)).toMatchObject({ kind });
+    expect(ask(text).unclear).toBeUndefined();
+  });
+
+  it("an UPDATE of pg_settings is a SET of who knows what", () => {
+    for (const view of ["pg_settings", "pg_catalog.pg_settings"]) {
+      const { sql, unclear } = ask(`UPDATE ${view} SET setting = 'x' WHERE name = 'search_path'`);
+      expect(sql?.kinds).toContain("set");
+      expect(unclear).toBeDefined();
+    }
   });
 });
 

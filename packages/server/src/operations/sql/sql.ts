@@ -1,5 +1,5 @@
 import type { Operation } from "../operation.ts";
-import { type FunctionMeaning, matcher, meaningOf } from "./functions.ts";
+import { type FunctionMeaning, matcher, meaningOf, takesMany } from "./functions.ts";
 import { type SqlKind, worstKind } from "./kinds.ts";
 import { readSql, type SqlReading, type SqlStatement } from "./read-sql.ts";
 
@@ -54,7 +54,7 @@ export function describeSql(texts: readonly string[], options: SqlOptions): Oper
     const asked = meanings.flatMap(({ kind }, i) => (kind === "model_call" ? [i] : []));
     const [first] = asked;
     if (first !== undefined) model ??= statement.firstArguments[first] ?? statement.functions[first]?.join(".");
-    const counted = rowsOf(statement, asked.length, isModel);
+    const counted = rowsOf(statement, asked, isModel);
     if (counted !== undefined) rows = Math.min(Number.MAX_SAFE_INTEGER, (rows ?? 0) + counted);
   }
   return {
@@ -72,13 +72,25 @@ export function describeSql(texts: readonly string[], options: SqlOptions): Oper
   };
 }
 
-/** Of a model's calls as many as there may be; where that is not certain, as many as there are rows anywhere. */
-function rowsOf(statement: SqlStatement, modelCalls: number, isModel: (name: string) => boolean): number | undefined {
-  if (modelCalls === 0) return statement.values ?? statement.limit;
+/**
+ * Of a model's calls as many as there may be; where that is not certain, as many as there are rows anywhere.
+ * @param asked places of the model's functions in the statement's
+ */
+function rowsOf(
+  statement: SqlStatement,
+  asked: readonly number[],
+  isModel: (name: string) => boolean,
+): number | undefined {
+  if (asked.length === 0) return statement.values ?? statement.limit;
   const direct = statement.direct.filter((names) => isModel(names.join("."))).length;
-  if (direct === modelCalls && statement.direct.length === direct) {
-    if (statement.once) return modelCalls;
-    if (statement.capped && statement.limit !== undefined) return statement.limit * modelCalls;
+  if (direct === asked.length && statement.direct.length === direct) {
+    const inputs = asked.reduce((sum, i) => {
+      return sum + (takesMany(statement.functions[i]?.join(".") ?? "") ? (statement.elements[i] ?? 1) : 1);
+    }, 0);
+    if (statement.once) return Math.min(inputs, Number.MAX_SAFE_INTEGER);
+    if (statement.capped && statement.limit !== undefined) {
+      return Math.min(statement.limit * inputs, Number.MAX_SAFE_INTEGER);
+    }
   }
   return Number.MAX_SAFE_INTEGER;
 }
