@@ -7,13 +7,14 @@ import { nameSays } from "./dull.ts";
 
 /**
  * How cells of a column are looked at. `pass`: they hold no text and nobody's number. `text`: they are texts, or written as
- * texts. `json`: texts, after a byte of version where they are jsonb. `int`: whole numbers. `null`: what they hold becomes NULL.
+ * texts. `json`: texts, after a byte of version where they are jsonb. `number`: numbers, of which whole ones may be somebody's. `null`: what they hold becomes NULL.
  * `texts`: an array of texts in its binary form. `unseen`: nobody can tell what they hold.
  */
-export type ColumnKind = "pass" | "text" | "jsonb" | "int" | "null" | "texts" | "unseen";
+export type ColumnKind = "pass" | "text" | "jsonb" | "number" | "null" | "texts" | "unseen";
 
 export interface Column {
   readonly name: string;
+  readonly typeOid: number;
   readonly kind: ColumnKind;
   /** The cells are texts, so that what stands for a value can stand in them. */
   readonly holdsText: boolean;
@@ -32,17 +33,19 @@ const INT8 = 20;
 const INT2 = 21;
 const INT4 = 23;
 const OID = 26;
+const FLOAT4 = 700;
+const FLOAT8 = 701;
 const JSONB = 3802;
 const DATE = 1082;
 /** Escapes in it may hide anything. */
 const JSON_TYPES: ReadonlySet<number> = new Set([114, JSONB]);
 const NUMERIC = 1700;
-/** float4, float8, money, time, timestamp, timestamptz, interval, timetz, uuid, tid, xid, cid, void, and arrays of such. */
+/** money, time, timestamp, timestamptz, interval, timetz, uuid, tid, xid, cid, void, and arrays of such. */
 const NO_TEXT: ReadonlySet<number> = new Set([
-  ...[BOOL, 700, 701, 790, 1083, 1114, 1184, 1186, 1266, 2950, 27, 28, 29, 2278],
+  ...[BOOL, 790, 1083, 1114, 1184, 1186, 1266, 2950, 27, 28, 29, 2278],
   ...[1000, 1021, 1022, 1115, 1185, 1187, 2951],
 ]);
-const NUMBERS: ReadonlySet<number> = new Set([INT2, INT4, OID, INT8]);
+const NUMBERS: ReadonlySet<number> = new Set([INT2, INT4, OID, INT8, FLOAT4, FLOAT8, NUMERIC]);
 const NUMBER_ARRAYS: ReadonlySet<number> = new Set([1005, 1007, 1016, 1231]);
 const ADDRESSES: ReadonlySet<number> = new Set([869, 650]);
 /** Types whose binary form is their text: char, name, text, json, xml, unknown, bpchar, varchar. */
@@ -56,10 +59,10 @@ export function columnOf(description: ColumnDescription, leaf: LeafMask, plan: M
   const kind = kindOf(typeOid, format, rule, wanted);
   const named = typeOfMember(name, "", 0, -1, wanted) !== undefined;
   // The types whose text form is a number's, a time's or a truth value's: a word in brackets is none of these.
-  const typed =
-    NO_TEXT.has(typeOid) || NUMBERS.has(typeOid) || [NUMERIC, DATE].includes(typeOid) || ADDRESSES.has(typeOid);
+  const typed = NO_TEXT.has(typeOid) || NUMBERS.has(typeOid) || typeOid === DATE || ADDRESSES.has(typeOid);
   return {
     name,
+    typeOid,
     kind,
     rule,
     holdsText: !typed && kind !== "null",
@@ -74,8 +77,7 @@ function kindOf(type: number, format: number, rule: Action | undefined, wanted: 
   if (type === BYTEA) return rule === undefined ? "unseen" : "null";
   if (rule !== undefined) return binary && !BINARY_TEXT.has(type) ? "null" : "text";
   if (NO_TEXT.has(type)) return "pass";
-  if (NUMBERS.has(type)) return "int";
-  if (type === NUMERIC) return binary ? "pass" : "int";
+  if (NUMBERS.has(type)) return "number";
   if (NUMBER_ARRAYS.has(type)) return binary ? "pass" : "text";
   if (type === DATE) return binary ? "pass" : "text";
   if (!binary) return "text";

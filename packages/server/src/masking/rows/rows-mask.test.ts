@@ -134,6 +134,56 @@ describe("cells", () => {
     expect(one({ name: "amount", typeOid: 1700 }, "18000.25")).toBe("18000.25");
   });
 
+  it.each([
+    ["numeric", 1700, "219099999", null],
+    ["an amount", 1700, "219099999.00", "219099999.00"],
+    ["a short float", 701, "21909999", "21909999"],
+    ["numeric with cents", 1700, "219099999.01", "219099999.01"],
+    ["float8", 701, "219099999", null],
+    ["float8 with a fraction", 701, "219099999.5", "219099999.5"],
+    ["negative", 701, "-219099999", "-219099999"],
+    ["no number", 701, "Infinity", "Infinity"],
+  ])("of numbers of other types too: %s", (_, typeOid, cell, expected) => {
+    expect(one({ name: "ssn", typeOid }, cell)).toBe(expected);
+    expect(one({ name: "ratio", typeOid }, cell)).toBe(cell);
+  });
+
+  it("of numbers in an exponent's form, or in binary", () => {
+    expect(one({ name: "card", typeOid: 701 }, "4.111111111111111e+15")).toBeNull();
+    expect(one({ name: "card", typeOid: 701 }, "4.1e-15")).toBe("4.1e-15");
+    const double = (value: number): Buffer => {
+      const bytes = Buffer.alloc(8);
+      bytes.writeDoubleBE(value);
+      return bytes;
+    };
+    const numeric = (weight: number, sign: number, ...digits: number[]): Buffer => {
+      const bytes = Buffer.alloc(8 + 2 * digits.length);
+      [digits.length, weight & 0xffff, sign, 0, ...digits].forEach((value, i) => {
+        bytes.writeUInt16BE(value, i * 2);
+      });
+      return bytes;
+    };
+    const binary = (name: string, typeOid: number, cell: Buffer): boolean =>
+      one({ name, typeOid, format: 1 }, cell) === null;
+    expect(binary("ssn", 701, double(219_099_999))).toBe(true);
+    expect(binary("ssn", 701, double(219_099_999.5))).toBe(false);
+    expect(binary("ssn", 701, double(Number.NaN))).toBe(false);
+    expect(binary("ratio", 701, double(219_099_999))).toBe(false);
+    // 219099999 is 2 1909 9999, the first of which counts 10,000 ².
+    expect(binary("ssn", 1700, numeric(2, 0, 2, 1909, 9999))).toBe(true);
+    expect(binary("ssn", 1700, numeric(1, 0, 2, 1909, 9999))).toBe(false);
+    expect(binary("ssn", 1700, numeric(2, 0x4000, 2, 1909, 9999))).toBe(false);
+    expect(binary("ssn", 1700, numeric(0, 0xc000))).toBe(false);
+    for (const [typeOid, length] of [
+      [1700, 7],
+      [701, 4],
+      [700, 8],
+      [20, 3],
+    ] as const) {
+      expect(() => one({ name: "x", typeOid, format: 1 }, Buffer.alloc(length, 1))).toThrow("no good length");
+    }
+  });
+
   it("of JSON are masked as JSON, escapes and all", () => {
     const column = { name: "doc", typeOid: 3802 };
     expect(one(column, '{"ssn": "219\\u002d09-9999", "n": 1}')).toBe('{"ssn": "[US_SSN]", "n": 1}');

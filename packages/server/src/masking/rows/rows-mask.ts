@@ -7,6 +7,7 @@ import { type Column, columnOf } from "./column.ts";
 import { DullTexts } from "./dull.ts";
 import { Edits } from "./edits.ts";
 import { maskNotice } from "./notice.ts";
+import { wholeInBinary, wholeInText } from "./numbers.ts";
 import { maskTexts } from "./text-array.ts";
 
 const NOTHING = Buffer.alloc(0);
@@ -135,7 +136,7 @@ export class RowsMask implements BodyMasker {
       if (length <= 0 || column.kind === "pass" || column.kind === "unseen") continue;
       const at = CELLS[i * 2] as number;
       if (column.mayBeDull && this.#isDull(column, bytes, at, at + length)) continue;
-      if (column.kind !== "int") {
+      if (column.kind !== "number") {
         this.#remember(bytes);
         if (!column.mayBeDull) this.#said = true;
       }
@@ -164,7 +165,7 @@ export class RowsMask implements BodyMasker {
 
   /** @returns undefined: it stays */
   #cell(
-    { kind, name, rule, holdsText, binary }: Column,
+    { kind, name, typeOid, rule, holdsText, binary }: Column,
     body: Buffer,
     from: number,
     to: number,
@@ -175,10 +176,9 @@ export class RowsMask implements BodyMasker {
         if (rule !== undefined) leaf.field(body.toString("hex", from, to), rule);
         else this.tally.replace("IP_ADDRESS", body.toString("hex", from, to));
         return "null";
-      case "int": {
-        if (binary) return this.#numbers.number(binaryNumber(body, from, to), name) ? "null" : undefined;
-        if (to - from < 6 || to - from > 19 || !isDigits(body, from, to)) return undefined;
-        return this.#numbers.number(decimal(body, from, to), name) ? "null" : undefined;
+      case "number": {
+        const number = binary ? wholeInBinary(typeOid, body, from, to) : wholeInText(typeOid, body, from, to);
+        return number !== undefined && this.#numbers.number(number, name) ? "null" : undefined;
       }
       case "jsonb": {
         const masked = leaf.text(body, from + 1, to, name);
@@ -192,35 +192,6 @@ export class RowsMask implements BodyMasker {
       }
     }
   }
-}
-
-/** As a number where it is exact. */
-function decimal(bytes: Buffer, from: number, to: number): number | bigint {
-  if (to - from > 15) return BigInt(bytes.toString("latin1", from, to));
-  let value = 0;
-  for (let at = from; at < to; at++) value = value * 10 + (bytes[at] as number) - 0x30;
-  return value;
-}
-
-function binaryNumber(bytes: Buffer, from: number, to: number): number | bigint {
-  switch (to - from) {
-    case 2:
-      return bytes.readInt16BE(from);
-    case 4:
-      return bytes.readInt32BE(from);
-    case 8:
-      return bytes.readBigInt64BE(from);
-    default:
-      throw uninspectable("a number has no good length");
-  }
-}
-
-function isDigits(bytes: Buffer, from: number, to: number): boolean {
-  for (let at = from; at < to; at++) {
-    const byte = bytes[at] as number;
-    if (byte < 0x30 || byte > 0x39) return false;
-  }
-  return true;
 }
 
 /** What comes in another encoding would not be seen for what it is. */
