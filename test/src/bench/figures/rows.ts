@@ -19,8 +19,9 @@ export async function rowsFigure(bench: Bench): Promise<FigureResult> {
   const ours = { direct: postgres.port, hoopish: postgres.hoopish };
   const answers = new Map<string, { mbs: number[]; firstMs: number[] }>();
   const server = [protocols.world.server.pid];
-  const before = rssMib(server);
-  let most = before;
+  /** What the server has taken once it is warm: what it takes for one answer more has nothing to do with how long that is. */
+  let before = 0;
+  let most = 0;
   const watch = setInterval(() => {
     most = Math.max(most, rssMib(server));
   }, 50);
@@ -32,6 +33,7 @@ export async function rowsFigure(bench: Bench): Promise<FigureResult> {
       one.firstMs.push(firstMs);
       answers.set(way, one);
     }
+    if (round === 0) before = most;
   }
   clearInterval(watch);
   const answer = (way: string) => answers.get(way) ?? { mbs: [], firstMs: [] };
@@ -41,7 +43,7 @@ export async function rowsFigure(bench: Bench): Promise<FigureResult> {
     tables: [
       {
         title: `PostgreSQL: ${ROWS.toLocaleString("en")} rows of 10 columns, masking on`,
-        note: `MB/s of the answer's bytes; first row in ms. The server had ${short(before)} MiB before and ${short(most)} at most.`,
+        note: `MB/s of the answer's bytes; first row in ms. The server took ${short(before)} MiB in the first round and ${short(most)} in the others.`,
         head: ["way", "MB/s", "first row"],
         rows: WAYS.map((way) => [way, short(median(answer(way).mbs)), short(median(answer(way).firstMs))]),
       },
@@ -49,7 +51,7 @@ export async function rowsFigure(bench: Bench): Promise<FigureResult> {
     goals: [
       atLeast("PostgreSQL rows with masking", median(answer("hoopish").mbs), 40, "MB/s"),
       atMost("PostgreSQL first row later than direct", later, 5, "ms"),
-      atMost("server's memory during 1 million rows, more", most - before, 100, "MiB"),
+      atMost("server's memory, a million rows more", most - before, 50, "MiB"),
     ],
     broken: [],
     data: { answers: Object.fromEntries(answers), before, most },
