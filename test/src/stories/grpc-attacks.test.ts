@@ -5,6 +5,7 @@ import {
   createServer,
   type Http2Server,
   type IncomingHttpHeaders,
+  type ServerHttp2Stream,
 } from "node:http2";
 import { connect as connectTcp } from "node:net";
 import { gzipSync } from "node:zlib";
@@ -21,11 +22,34 @@ const RULES = `
   - { name: bulk, connections: ["*"], when: call.rows > 100, then: block, message: "Too many rows." }
   - { name: no-ssn, connections: [scores], when: '"US_SSN" in findings', then: block, message: "No SSNs." }`;
 
+/** More than waits for the end of an answer, and than a tunnel's window. */
+const LARGE = 700_000;
+/** A ModelMetadataResponse with a name of this length. */
+function nameOf(length: number): Buffer {
+  const varint: number[] = [];
+  for (let rest = length; ; rest >>>= 7) {
+    varint.push(rest > 0x7f ? (rest & 0x7f) | 0x80 : rest);
+    if (rest <= 0x7f) break;
+  }
+  const message = Buffer.concat([Buffer.from([0x0a, ...varint]), Buffer.alloc(length, "x")]);
+  const prefix = Buffer.alloc(5);
+  prefix.writeUInt32BE(message.length, 1);
+  return Buffer.concat([prefix, message]);
+}
+async function slowly(stream: ServerHttp2Stream, bytes: Buffer): Promise<void> {
+  for (let at = 0; at < bytes.length; at += 50_000) {
+    stream.write(bytes.subarray(at, at + 50_000));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  stream.end();
+}
+
 let world: World;
 let model: GrpcModelServer;
 let liar: Http2Server;
 let scores: Connected;
 let lies: Connected;
+let unmasked: Connected;
 beforeAll(async () => {
   model = await startGrpcModelServer({ token: "t" });
   liar = createServer();
@@ -45,6 +69,11 @@ beforeAll(async () => {
         // A length that is not there.
         stream.end(Buffer.from([0, 0, 0, 0, 9, 8, 1]));
         return;
+      case "/inference.GRPCInferenceService/ModelMetadata":
+        stream.respond(grpc, { waitForTrailers: true });
+        stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
+        void slowly(stream, nameOf(LARGE));
+        return;
       case "/inference.GRPCInferenceService/ModelReady":
         stream.respond({ ":status": 200, "content-type": "text/html" });
         stream.end("<html>");
@@ -60,17 +89,20 @@ beforeAll(async () => {
     rules: RULES,
     connections: `
   - { name: scores, agent: edge-1, protocol: grpc, api: oip, limits: { requestBytes: 1MiB } }
-  - { name: lies, agent: edge-1, protocol: grpc, api: oip }`,
+  - { name: lies, agent: edge-1, protocol: grpc, api: oip }
+  - { name: unmasked, agent: edge-1, protocol: grpc, api: oip }`,
     serverExtra: `masking:
   - { name: answers, connections: [lies], direction: response, detect: [US_SSN], action: redact }
 `,
     targets: `
   - { name: scores, target: "${model.url}", credential: { header: Authorization, value: "Bearer t" } }
-  - { name: lies, target: "grpc://127.0.0.1:${(liar.address() as { port: number }).port}" }`,
+  - { name: lies, target: "grpc://127.0.0.1:${(liar.address() as { port: number }).port}" }
+  - { name: unmasked, target: "grpc://127.0.0.1:${(liar.address() as { port: number }).port}" }`,
   });
   for (const account of ["scientist", "audit"] as const) await world.signIn(account);
   scores = await world.connect("scientist", "scores");
   lies = await world.connect("scientist", "lies");
+  unmasked = await world.connect("scientist", "unmasked");
 }, 60_000);
 afterAll(async () => {
   await world?.close();
@@ -252,6 +284,13 @@ describe("a model server that breaks the protocol", () => {
     // INTERNAL where it was looked into, UNAVAILABLE else.
     expect([13, 14], answer.details).toContain(answer.code);
   });
+});
+
+it("an answer of one message that is larger than any window comes whole, with or without masking", async () => {
+  for (const to of [lies, unmasked]) {
+    const { name } = (await ask(to, "ModelMetadata", {})) as { name: string };
+    expect(name).toBe("x".repeat(LARGE));
+  }
 });
 
 it("10,000 rapid resets leave the gateway well", async () => {
