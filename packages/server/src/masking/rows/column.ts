@@ -23,6 +23,8 @@ export interface Column {
   readonly binary: boolean;
   /** A text of it that holds nothing but small letters and few digits need not be looked at: its name says nothing of it. */
   readonly mayBeDull: boolean;
+  /** Its cells may be whole rows, in which no name says what a value is. */
+  readonly mayBeRow: boolean;
   /** Its name may say what a number beside it is. */
   readonly says: boolean;
 }
@@ -47,6 +49,10 @@ const NO_TEXT: ReadonlySet<number> = new Set([
 ]);
 const NUMBERS: ReadonlySet<number> = new Set([INT2, INT4, OID, INT8, FLOAT4, FLOAT8, NUMERIC]);
 const NUMBER_ARRAYS: ReadonlySet<number> = new Set([1005, 1007, 1016, 1231]);
+/** record, record[]. */
+const RECORDS: ReadonlySet<number> = new Set([2249, 2287]);
+/** Types that somebody has made begin here (src/include/access/transam.h: FirstNormalObjectId). */
+const FIRST_OWN = 16_384;
 const ADDRESSES: ReadonlySet<number> = new Set([869, 650]);
 /** Types whose binary form is their text: char, name, text, json, xml, unknown, bpchar, varchar. */
 const BINARY_TEXT: ReadonlySet<number> = new Set([18, 19, 25, 114, 142, 705, 1042, 1043]);
@@ -67,6 +73,7 @@ export function columnOf(description: ColumnDescription, leaf: LeafMask, plan: M
     rule,
     holdsText: !typed && kind !== "null",
     binary: format === 1,
+    mayBeRow: kind === "text" && rule === undefined && (RECORDS.has(typeOid) || typeOid >= FIRST_OWN),
     says: nameSays(name),
     mayBeDull: kind === "text" && rule === undefined && !named && !JSON_TYPES.has(typeOid),
   };
@@ -85,4 +92,12 @@ function kindOf(type: number, format: number, rule: Action | undefined, wanted: 
   if (BINARY_TEXT.has(type)) return "text";
   if (type === JSONB) return "jsonb";
   return TEXT_ARRAYS.has(type) ? "texts" : "unseen";
+}
+
+const OPEN = 0x28;
+
+/** Whether the text of a cell is a row's, or an array's of rows: `(1,Maria)`, `{"(1,Maria)"}`. */
+export function isRow(bytes: Uint8Array, from: number): boolean {
+  if (bytes[from] === OPEN) return true;
+  return bytes[from] === 0x7b && (bytes[from + 1] === OPEN || (bytes[from + 1] === 0x22 && bytes[from + 2] === OPEN));
 }

@@ -246,6 +246,30 @@ describe("what cannot be looked into", () => {
     expect(seen).toHaveLength(1);
   });
 
+  it("whole rows in a cell are refused, or named: no name says there what a value is", () => {
+    for (const [typeOid, cell] of [
+      [2249, "(1,maria)"],
+      [2287, '{"(1,maria)"}'],
+      [16_500, "(1,maria)"],
+      [16_501, "{(maria)}"],
+    ] as const) {
+      const bytes = Buffer.concat([rowDescription([{ name: "applicants", typeOid }]), dataRow([Buffer.from(cell)])]);
+      expect(() => mask(planOf()).push(bytes)).toThrow("a row in a cell");
+      const said: string[] = [];
+      expect(mask(planOf(), "allow", (why) => said.push(why)).push(bytes)).toBe(bytes);
+      expect(said).toEqual(["a row in a cell: let the columns come as columns"]);
+    }
+    // A text in brackets, an enum, a vector, a range.
+    for (const [typeOid, cell] of [
+      [TEXT, "(see below)"],
+      [16_500, "open"],
+      [16_500, "[0.1,0.2]"],
+      [3904, "(1,5)"],
+    ] as const) {
+      expect(one({ name: "x", typeOid }, cell)).toBe(cell);
+    }
+  });
+
   it("COPY, other encodings, rows that are not as described, broken messages", () => {
     const copy = Buffer.from([0x48, 0, 0, 0, 7, 0, 0, 0]);
     expect(() => mask(planOf()).push(copy)).toThrow(/COPY/);

@@ -3,7 +3,7 @@ import type { BodyMasker } from "../masker.ts";
 import type { MaskPlan } from "../plan.ts";
 import { LeafMask, uninspectable } from "../protobuf/leaf-mask.ts";
 import { Tally } from "../tally.ts";
-import { type Column, columnOf } from "./column.ts";
+import { type Column, columnOf, isRow } from "./column.ts";
 import { DullTexts } from "./dull.ts";
 import { Edits } from "./edits.ts";
 import { maskNotice } from "./notice.ts";
@@ -135,6 +135,7 @@ export class RowsMask implements BodyMasker {
       const length = CELLS[i * 2 + 1] as number;
       if (length <= 0 || column.kind === "pass" || column.kind === "unseen") continue;
       const at = CELLS[i * 2] as number;
+      if (column.mayBeRow && isRow(bytes, at)) this.#unseen("a row in a cell: let the columns come as columns");
       if (column.mayBeDull && this.#isDull(column, bytes, at, at + length)) continue;
       if (column.kind !== "number") {
         this.#remember(bytes);
