@@ -206,3 +206,12 @@ describe("every value", () => {
     for (let cut = 1; cut < line.length; cut += 3) expect(body("application/x-ndjson", line, [cut], plan)).toBe(lines);
   });
 });
+
+it("gives out what cannot be seen where nothing is masked, wherever the text is cut", () => {
+  const plan = testPlan(["US_SSN"]);
+  for (const text of ["\u3164", "\u200ba", "a\u3164", "\ufeff x \u200b\u200b", "\u3164\u3164", "a \u200b b"]) {
+    for (let cut = 0; cut <= text.length; cut++) {
+      expect(maskedText([text.slice(0, cut), text.slice(cut)], plan).text).toBe(text);
+    }
+  }
+});

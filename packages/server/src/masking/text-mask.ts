@@ -27,6 +27,8 @@ export class TextMask {
   /** Not yet given out, as it came. */
   #pending = "";
   #invisible = 0;
+  /** The last that was given out was a value. */
+  #afterValue = false;
   #swallow: Swallow | undefined;
   readonly #onFound: OnFound | undefined;
   /** Where what is pending begins in the whole. */
@@ -64,13 +66,16 @@ export class TextMask {
     const high = text.length;
     const rawAt = (index: number): number => (map === undefined ? index - base : (map[index - base] as number));
     let from = base;
+    const swallowed = this.#swallow !== undefined;
     if (this.#swallow !== undefined) {
       from = this.#swallowed(text, from, final);
       this.#floor = from;
       this.#tellOpen(rawAt(from), final);
     }
-    let done = rawAt(from);
+    // What cannot be seen before the first character belongs to the text; behind a value it belongs to the value.
+    let done = swallowed || this.#afterValue ? rawAt(from) : 0;
     let out = "";
+    let valueEnd = swallowed ? from : -1;
     const { scanner, own } = this.#plan;
     scanner.begin(text, this.#low, from, high, final, Math.max(this.#low, this.#floor));
     let cursor = this.#swallow === undefined ? from : high;
@@ -110,6 +115,7 @@ export class TextMask {
         this.#tellOpen(done, final);
       }
       this.#floor = end;
+      valueEnd = end;
       cursor = this.#swallow === undefined ? end : high;
       settled = this.#swallow === undefined ? high : end;
     }
@@ -118,6 +124,7 @@ export class TextMask {
     this.#pending = raw.slice(cut) + tail;
     this.#offset += cut;
     this.#invisible = settled === high ? invisible : 0;
+    if (settled > base) this.#afterValue = valueEnd === settled;
     this.#remember(text, settled);
     return out;
   }

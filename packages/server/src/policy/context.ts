@@ -40,8 +40,13 @@ export function contextOf(question: PolicyQuestion, timeZone: string): object {
 function sqlOf(sql: SqlFacts | undefined): object | null {
   if (sql === undefined) return null;
   const { kinds, tables, functions, statements } = sql;
-  return { kinds, tables, functions, statements: BigInt(statements) };
+  return { kinds, tables: byEachName(tables), functions: byEachName(functions), statements: BigInt(statements) };
 }
+
+/** As the text names them, and without what stands before a dot: `applicants` is in a rule whoever writes `public.applicants`. */
+const byEachName = (names: readonly string[]): string[] => [
+  ...new Set(names.flatMap((name) => name.split(".").map((_part, i, parts) => parts.slice(i).join(".")))),
+];
 
 function headerMap(headers: readonly string[]): Map<string, string> {
   const map = new Map<string, string>();

@@ -3,6 +3,7 @@ import {
   errorResponse,
   noticeResponse,
   notificationResponse,
+  parameterStatus,
   parseNotification,
 } from "@hoopish/protocol/postgres";
 import type { MaskPlan } from "../plan.ts";
@@ -12,7 +13,10 @@ import { TextMask } from "../text-mask.ts";
 /** Severity, code, and where in the server's source and the statement's text something is: no words that a value could stand in. */
 const FORMAL: ReadonlySet<string> = new Set(["S", "V", "C", "F", "L", "R", "P", "p"]);
 
-/** An error, a notice ("E", "N") or a notification ("A"), whose words may quote rows. @returns undefined: it stays as it is */
+/**
+ * An error, a notice ("E", "N"), a notification ("A") or what a parameter is set to ("S"), whose words may quote rows.
+ * @returns undefined: it stays as it is
+ */
 export function maskNotice(type: string, body: Buffer, plan: MaskPlan, tally: Tally): Buffer | undefined {
   let changed = false;
   const masked = (text: string): string => {
@@ -24,6 +28,11 @@ export function maskNotice(type: string, body: Buffer, plan: MaskPlan, tally: Ta
     const { pid, channel, payload } = parseNotification(body);
     const told = masked(payload);
     return changed ? notificationResponse(pid, channel, told) : undefined;
+  }
+  if (type === "S") {
+    const [name = "", value = ""] = body.toString("utf8").split("\0");
+    const told = masked(value);
+    return changed ? parameterStatus(name, told) : undefined;
   }
   const fields: Record<string, string> = {};
   for (const [letter, text] of errorFields(body)) fields[letter] = FORMAL.has(letter) ? text : masked(text);

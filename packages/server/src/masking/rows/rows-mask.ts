@@ -103,7 +103,7 @@ export class RowsMask implements BodyMasker {
         return undefined;
       case 0x53 /* S */:
         refuseEncoding(bytes.toString("latin1", from, end));
-        return undefined;
+        return maskNotice("S", bytes.subarray(from, end), this.#plan, this.tally);
       default:
         return undefined;
     }

@@ -2,13 +2,24 @@ import { as, isNode, list, type Node, names, textOf, visit } from "./parse-tree.
 
 type Constant = string | number | boolean | null;
 
-/** The value of a literal, through casts; undefined: it is none. */
+/** Casts to these leave a whole number or a text what it is. */
+const NUMBERS: ReadonlySet<string> = new Set(["int2", "int4", "int8", "numeric"]);
+const TEXTS: ReadonlySet<string> = new Set(["text", "varchar"]);
+
+/**
+ * The value of a literal, through casts that do not change it; undefined: it is none. `'roles'::varchar(4)` is `role`, and
+ * `1::bit(32)::bit(40)::int8` is 256: those are nobody's constants here.
+ */
 export function constantOf(value: unknown): Constant | undefined {
   const cast = as(value, "TypeCast");
   if (cast !== undefined) {
     const inner = constantOf(cast.arg);
-    const type = names((cast.typeName as Node | undefined)?.names).at(-1);
-    return type === "bool" && typeof inner === "string" ? truthOf(inner) : inner;
+    const type = plainType(cast.typeName);
+    if (inner === null || type === undefined) return type === undefined ? undefined : inner;
+    if (type === "bool")
+      return typeof inner === "string" ? truthOf(inner) : inner === undefined ? inner : Boolean(inner);
+    if (TEXTS.has(type) && typeof inner === "string") return inner;
+    return NUMBERS.has(type) ? numberOf(inner) : undefined;
   }
   const literal = as(value, "A_Const");
   if (literal === undefined) return undefined;
@@ -20,26 +31,74 @@ export function constantOf(value: unknown): Constant | undefined {
   return undefined;
 }
 
+/** The name of a type of PostgreSQL's own that is given no length or scale, and is no array. */
+function plainType(type: unknown): string | undefined {
+  if (!isNode(type) || list(type.typmods).length > 0 || list(type.arrayBounds).length > 0) return undefined;
+  const parts = names(type.names);
+  return parts.length === 1 || parts[0] === "pg_catalog" ? parts.at(-1) : undefined;
+}
+
+const numberOf = (value: Constant | undefined): number | undefined =>
+  typeof value === "number"
+    ? value
+    : typeof value === "string" && /^\s*-?\d+(?:\.\d+)?\s*$/.test(value)
+      ? Number(value)
+      : undefined;
+
 const truthOf = (text: string): boolean | undefined =>
   /^\s*(t|true|y|yes|on|1)\s*$/i.test(text) ? true : /^\s*(f|false|n|no|off|0)\s*$/i.test(text) ? false : undefined;
 
 /**
  * Whether a WHERE keeps no row out, or looks at none. What cannot be told counts as one that does: `id > -1` is for the
- * database to know.
+ * database to know. @param beside the tables of USING or FROM: their columns are not those of the rows that go
  */
-export function keepsNothingOut(where: unknown): boolean {
+export function keepsNothingOut(where: unknown, beside?: unknown): boolean {
   if (where === undefined) return true;
   if (as(where, "CurrentOfExpr") !== undefined) return false;
-  return truth(where) === true || !looksAtRows(where);
+  return truth(where) === true || !looksAtRows(where, namesOf(beside));
 }
 
-/** Without a column it is true for all rows or for none. */
-function looksAtRows(where: unknown): boolean {
-  let looks = false;
-  visit(where, (type) => {
-    if (type === "ColumnRef" || type === "CurrentOfExpr") looks = true;
+/**
+ * Without a column it is true for all rows or for none. Columns that are said to be of a sub-select's own tables are none of the
+ * rows', nor is `*`, and what an EXISTS selects.
+ */
+function looksAtRows(value: unknown, others: ReadonlySet<string>): boolean {
+  if (Array.isArray(value)) return value.some((item) => looksAtRows(item, others));
+  if (!isNode(value)) return false;
+  if (value.CurrentOfExpr !== undefined) return true;
+  const column = as(value, "ColumnRef");
+  if (column !== undefined) {
+    const parts = list(column.fields);
+    if (parts.length === 1) return as(parts[0], "A_Star") === undefined;
+    return !others.has(names(parts.slice(-2, -1))[0] ?? "");
+  }
+  const link = as(value, "SubLink");
+  const selected = as(link?.subselect, "SelectStmt");
+  if (link?.subLinkType === "EXISTS_SUBLINK" && selected !== undefined && !calls(selected.targetList)) {
+    return looksAtRows({ ...selected, targetList: undefined }, others);
+  }
+  const own = isNode(value.SelectStmt) ? value.SelectStmt : value;
+  const all = own.fromClause === undefined ? others : new Set([...others, ...namesOf(own.fromClause)]);
+  return Object.values(value).some((inner) => looksAtRows(inner, all));
+}
+
+/** A function may give no rows, or several. */
+function calls(value: unknown): boolean {
+  let found = false;
+  visit(value, (type) => {
+    if (type === "FuncCall") found = true;
   });
-  return looks;
+  return found;
+}
+
+/** By which names columns of a FROM's tables are called. */
+function namesOf(from: unknown): ReadonlySet<string> {
+  const found = new Set<string>();
+  visit(from, (_type, { alias, relname }) => {
+    if (isNode(alias)) found.add(textOf(alias.aliasname));
+    else if (typeof relname === "string") found.add(relname);
+  });
+  return found;
 }
 
 /** true, false, or undefined: it depends. */
@@ -86,16 +145,38 @@ function truthOfBool({ boolop, args }: Node): boolean | undefined {
   }
 }
 
-/** `a OR NOT a`, `x IS NULL OR x IS NOT NULL`. */
+const NEGATED: ReadonlyMap<string, string> = new Map([
+  ...(
+    [
+      ["=", "<>"],
+      ["<", ">="],
+      [">", "<="],
+    ] as const
+  ).flatMap(
+    ([one, other]) =>
+      [
+        [one, other],
+        [other, one],
+      ] as const,
+  ),
+]);
+
+/** `a OR NOT a`, `x IS NULL OR x IS NOT NULL`, `x = 1 OR x <> 1`. */
 function isComplement(args: readonly unknown[]): boolean {
   const seen = args.map((arg) => JSON.stringify(bare(arg)));
   return args.some((arg) => {
     const negated = as(arg, "BoolExpr");
     if (negated?.boolop === "NOT_EXPR" && seen.includes(JSON.stringify(bare(list(negated.args)[0])))) return true;
+    const expression = as(arg, "A_Expr");
+    const other = expression === undefined ? undefined : NEGATED.get(names(expression.name).at(-1) ?? "");
+    if (other !== undefined && expression?.kind === "AEXPR_OP") {
+      const opposite = { A_Expr: { ...expression, name: [{ String: { sval: other } }] } };
+      return seen.includes(JSON.stringify(bare(opposite)));
+    }
     const test = as(arg, "NullTest");
     if (test === undefined) return false;
-    const other = test.nulltesttype === "IS_NULL" ? "IS_NOT_NULL" : "IS_NULL";
-    return seen.includes(JSON.stringify(bare({ NullTest: { ...test, nulltesttype: other } })));
+    const nulltesttype = test.nulltesttype === "IS_NULL" ? "IS_NOT_NULL" : "IS_NULL";
+    return seen.includes(JSON.stringify(bare({ NullTest: { ...test, nulltesttype } })));
   });
 }
 
@@ -110,6 +191,8 @@ function truthOfExpression({ kind, name, lexpr, rexpr }: Node): boolean | undefi
       return operator.startsWith("~~") && /^%+$/.test(textOf(constantOf(rexpr))) ? true : undefined;
     case "AEXPR_NOT_DISTINCT":
       return isSame(lexpr, rexpr) ? true : undefined;
+    case "AEXPR_DISTINCT":
+      return isSame(lexpr, rexpr) ? false : undefined;
     case "AEXPR_IN":
     case "AEXPR_OP_ANY":
       return operator === "=" && elementsOf(rexpr).some((element) => isSame(lexpr, element)) ? true : undefined;
@@ -124,12 +207,12 @@ function truthOfExpression({ kind, name, lexpr, rexpr }: Node): boolean | undefi
 }
 
 function truthOfComparison(operator: string, lexpr: unknown, rexpr: unknown): boolean | undefined {
-  const left = constantOf(lexpr);
-  const right = constantOf(rexpr);
+  const [left, right] = alike(constantOf(lexpr), constantOf(rexpr));
   if ((operator === "~" || operator === "~*") && ALL_TEXTS.has(right)) return true;
   if (left === undefined || right === undefined) {
-    // Of a column with itself: true for every row that has a value there.
-    return isSame(lexpr, rexpr) && (operator === "=" || operator === ">=" || operator === "<=") ? true : undefined;
+    // Of a column with itself: true, or false, for every row that has a value there.
+    if (!isSame(lexpr, rexpr)) return undefined;
+    return /^(?:=|>=|<=)$/.test(operator) ? true : /^(?:<>|<|>)$/.test(operator) ? false : undefined;
   }
   if (left === null || right === null) return undefined;
   switch (operator) {
@@ -191,6 +274,14 @@ function essence(value: unknown): unknown {
 
 /** Where things stand in the text. */
 const PLACES = /^(?:location|rexpr_list_(?:start|end)|list_(?:start|end))$/;
+
+/** A text beside a number is read as one: `'5' = 5`. */
+function alike(left: Constant | undefined, right: Constant | undefined): readonly (Constant | undefined)[] {
+  const either = [left, right];
+  return either.some((side) => typeof side === "number") && either.some((side) => typeof side === "string")
+    ? either.map(numberOf)
+    : either;
+}
 
 /** A tree without the places where things stand in the text. */
 function bare(value: unknown): unknown {

@@ -59,6 +59,7 @@ const TELLING: ReadonlyMap<string, string> = new Map([
   ["local_preload_libraries", "it loads code"],
   ["dynamic_library_path", "it loads code"],
   ["session_replication_role", "it turns rules and triggers off"],
+  ["event_triggers", "it turns triggers off"],
   ["row_security", "it changes which rows are seen"],
 ]);
 const ROLES: ReadonlySet<string> = new Set(["role", "session_authorization"]);
@@ -159,7 +160,7 @@ function statementOf(raw: Node, bytes: Buffer, unclear: Set<string>): SqlStateme
     switch (type) {
       case "UpdateStmt":
         kinds.delete("other");
-        kinds.add(keepsNothingOut(members.whereClause) ? "update_without_where" : "update");
+        kinds.add(keepsNothingOut(members.whereClause, members.fromClause) ? "update_without_where" : "update");
         // The view has a rule that makes a SET of it.
         if ((members.relation as Node | undefined)?.relname === "pg_settings") {
           kinds.add("set");
@@ -168,7 +169,21 @@ function statementOf(raw: Node, bytes: Buffer, unclear: Set<string>): SqlStateme
         break;
       case "DeleteStmt":
         kinds.delete("other");
-        kinds.add(keepsNothingOut(members.whereClause) ? "delete_without_where" : "delete");
+        kinds.add(keepsNothingOut(members.whereClause, members.usingClause) ? "delete_without_where" : "delete");
+        break;
+      case "InsertStmt":
+        // What is there already is changed.
+        if (isNode(members.onConflictClause) && members.onConflictClause.action === "ONCONFLICT_UPDATE")
+          kinds.add("update");
+        break;
+      case "MergeStmt":
+        for (const kind of mergeKinds(members)) kinds.add(kind);
+        break;
+      case "TransactionStmt":
+        if (/PREPARE/.test(textOf(members.kind))) {
+          kinds.add("other");
+          unclear.add("it parts a transaction from its connection, or ends such a one");
+        }
         break;
       case "CopyStmt":
         kinds.delete("other");
@@ -180,10 +195,6 @@ function statementOf(raw: Node, bytes: Buffer, unclear: Set<string>): SqlStateme
       case "VariableSetStmt":
         kinds.delete("other");
         setOf(members, set);
-        break;
-      case "TransactionStmt":
-        // Of a transaction that outlives its connection, and may be somebody else's.
-        if (/PREPARE/.test(textOf(members.kind))) kinds.add("other");
         break;
       case "LockingClause":
         kinds.add("lock");
@@ -316,11 +327,24 @@ function shapeOf(select: Node | undefined): Pick<SqlStatement, "direct" | "once"
       "havingClause",
       "windowClause",
       "limitOffset",
+      // Rows that are locked, and passed over, are so after the call.
+      "lockingClause",
       "sortClause",
       "valuesLists",
     ].some((member) => select[member] !== undefined);
   const alone = single && inList === direct.length;
   return { direct, once: alone && list(select.fromClause).length === 0 && !subSelects, capped: alone };
+}
+
+/** What a MERGE does to the rows that are there, beside being one. */
+function mergeKinds({ mergeWhenClauses, joinCondition, sourceRelation }: Node): SqlKind[] {
+  return list(mergeWhenClauses).flatMap((item): SqlKind[] => {
+    const { commandType, condition } = as(item, "MergeWhenClause") ?? {};
+    const all = keepsNothingOut(joinCondition, sourceRelation) && keepsNothingOut(condition, sourceRelation);
+    if (commandType === "CMD_DELETE") return [all ? "delete_without_where" : "delete"];
+    if (commandType === "CMD_UPDATE") return [all ? "update_without_where" : "update"];
+    return commandType === "CMD_INSERT" ? ["insert"] : [];
+  });
 }
 
 function copyKind({ is_from, is_program, filename }: Node): SqlKind {
@@ -360,7 +384,7 @@ function elementsIn(argument: unknown): number {
 
 function limitOf({ limitCount }: Node): number | undefined {
   const limit = limitCount === undefined ? undefined : constantOf(limitCount);
-  return typeof limit === "number" && limit >= 0 ? limit : undefined;
+  return typeof limit === "number" && limit >= 0 ? Math.ceil(limit) : undefined;
 }
 
 function valuesOf(stmt: unknown): number | undefined {

@@ -148,13 +148,31 @@ describe("what is more than it looks", () => {
   it.each([
     ["SELECT * FROM t FOR UPDATE", "lock"],
     ["SELECT * FROM (SELECT * FROM t FOR KEY SHARE) AS x", "lock"],
-    ["PREPARE TRANSACTION 'x'", "other"],
-    ["COMMIT PREPARED 'x'", "other"],
-    ["ROLLBACK PREPARED 'x'", "other"],
     ["COMMIT AND CHAIN", "transaction"],
+    ["INSERT INTO t VALUES (1) ON CONFLICT (a) DO UPDATE SET b = 1", "update"],
+    ["MERGE INTO t USING u ON true WHEN MATCHED THEN DELETE", "delete_without_where"],
+    ["MERGE INTO t USING u ON t.a = u.a WHEN MATCHED THEN UPDATE SET b = 1", "merge"],
+    ["DELETE FROM t WHERE EXISTS (SELECT x FROM u WHERE u.y = 1)", "delete_without_where"],
+    ["DELETE FROM t USING u WHERE u.y = 1", "delete_without_where"],
+    ["DELETE FROM t WHERE id = 1 OR id <> 1", "delete_without_where"],
+    ["DELETE FROM t WHERE '5' = 5", "delete_without_where"],
   ])("%s is %s", (text, kind) => {
     expect(ask(text)).toMatchObject({ kind });
     expect(ask(text).unclear).toBeUndefined();
+  });
+
+  it.each([["PREPARE TRANSACTION 'x'"], ["COMMIT PREPARED 'x'"], ["ROLLBACK PREPARED 'x'"]])("%s", (text) => {
+    expect(ask(text).kind).toBe("other");
+    expect(ask(text).unclear).toBeDefined();
+  });
+
+  it("a constant that a cast changes is none", () => {
+    // 'roles' cut to four characters is "role".
+    expect(ask("SELECT set_config('roles'::varchar(4), 'admin', false)").unclear).toBeDefined();
+    expect(ask("SELECT predict_default(1, 2) FROM t LIMIT 1::bit(32)::bit(40)::int8").rows).toBe(
+      Number.MAX_SAFE_INTEGER,
+    );
+    expect(ask("SELECT predict_default(1, 2) FROM t LIMIT 5::bigint").rows).toBe(5);
   });
 
   it("an UPDATE of pg_settings is a SET of who knows what", () => {

@@ -36,6 +36,8 @@ export interface Batch {
 
 /** Messages of one batch, at most: so many answers are waited for. */
 const MAX_UNITS = 10_000;
+/** Bytes of a name that PostgreSQL looks at: two that are longer may be one. */
+const MAX_NAME = 63;
 
 /** Puts messages together to batches. */
 export class BatchReader {
@@ -76,6 +78,9 @@ export class BatchReader {
   }
 
   #add(unit: Unit): void {
+    for (const name of namesOf(unit)) {
+      if (Buffer.byteLength(name) > MAX_NAME) throw new HoopishError("bad_request", "a name is longer than 63 bytes");
+    }
     this.#bytes += unit.bytes.length;
     if (this.#bytes > this.#maxBytes || this.#units.length >= MAX_UNITS) {
       throw new HoopishError("request_too_large", "the messages before a Sync are larger than this connection's limit");
@@ -87,6 +92,19 @@ export class BatchReader {
     const units = this.#units;
     this.reset();
     return { end, units };
+  }
+}
+
+function namesOf(unit: Unit): readonly string[] {
+  switch (unit.kind) {
+    case "query":
+      return [];
+    case "bind":
+      return [unit.portal, unit.statement];
+    case "execute":
+      return [unit.portal];
+    default:
+      return [unit.name];
   }
 }
 

@@ -102,7 +102,8 @@ export class Talk implements LinkListener {
     this.facts = { rows: 0, status: 200, failed: false };
     this.#expected = [];
     const out: Buffer[] = [];
-    const described = new Set<string>();
+    // The portal whose columns are described last: they are those by which rows are looked into, whosesoever they are.
+    let described: string | undefined;
     turn.batch.units.forEach((unit, i) => {
       const bytes = turn.messages[i] as Buffer;
       const done = (): void => turn.done(unit);
@@ -114,16 +115,17 @@ export class Talk implements LinkListener {
           this.#expected.push({ answer: "1", done, failed });
           break;
         case "bind":
-          described.delete(unit.portal);
+          if (described === unit.portal) described = undefined;
           this.#expected.push({ answer: "2", done });
           break;
         case "describe":
-          if (unit.what === "P") described.add(unit.name);
+          described = unit.what === "P" ? unit.name : undefined;
           this.#expected.push({ answer: "T", done });
           break;
         case "execute":
           // Rows can be looked into by those alone who know their columns.
-          if (!described.has(unit.portal)) {
+          if (described !== unit.portal) {
+            described = unit.portal;
             out.push(describe("P", unit.portal));
             this.#expected.push({ answer: "T", hidden: true });
           }
