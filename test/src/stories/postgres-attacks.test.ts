@@ -35,7 +35,8 @@ const RULES = `
     connections: ["*"]
     when: 'call.kind in ["delete_without_where", "update_without_where", "truncate", "ddl", "do", "call", "set_role", "grant"]'
     then: block
-    message: Not here.`;
+    message: Not here.
+  - { name: no-passwords, connections: ["*"], when: '"pg_authid" in request.sql.tables', then: block, message: Not these. }`;
 const EXTRA = `masking:
   - { name: answers, connections: ["*"], direction: response, detect: [US_SSN, EMAIL], action: redact }
   - { name: cards, connections: ["*"], direction: request, detect: [CREDIT_CARD], action: redact }
@@ -222,6 +223,32 @@ describe("a statement by another way", () => {
     expect(raw.errors[0]).toContain("not known on this connection");
     expect(await raw.ask(1, query("EXECUTE harmless"))).toBe("EZ");
     expect(await raw.ask(1, execute("somewhere"), sync())).toBe("EZ");
+    raw.socket.destroy();
+  });
+
+  it("a table that a rule names, by its schema and without", async () => {
+    const raw = await Raw.ready(features.port);
+    for (const table of ["pg_authid", "pg_catalog.pg_authid", '"pg_catalog"."pg_authid"']) {
+      expect(await raw.ask(1, query(`SELECT rolname FROM ${table}`))).toBe("EZ");
+      expect(raw.errors[0]).toBe("42501 hoopish: Not these.");
+    }
+    raw.socket.destroy();
+  });
+
+  it("rows of one portal under the columns of another", async () => {
+    const raw = await Raw.ready(features.port);
+    const texts = [parse("a", "SELECT ssn FROM applicants LIMIT 1"), parse("b", "SELECT 1.5::float8 AS x")];
+    const portals = [bound("a", [], "pa"), bound("b", [], "pb")];
+    const both = [describeMessage("P", "pa"), describeMessage("P", "pb")];
+    const rows = (): string[] =>
+      raw.seen.filter(({ type }) => type === "D").map(({ body }) => body.toString("latin1", 6));
+    expect(await raw.ask(1, ...texts, ...portals, ...both, execute("pa"), execute("pb"), sync())).toBe("1122TTDCDCZ");
+    expect(rows()).toEqual(["[US_SSN]", "1.5"]);
+    // In another batch of the same transaction, and the one that is described last run last.
+    expect(await raw.ask(1, query("BEGIN"))).toBe("CZ");
+    expect(await raw.ask(1, ...portals, ...both, sync())).toBe("22TTZ");
+    expect(await raw.ask(1, describeMessage("P", "pb"), execute("pa"), sync())).toBe("TDCZ");
+    expect(rows()).toEqual(["[US_SSN]"]);
     raw.socket.destroy();
   });
 

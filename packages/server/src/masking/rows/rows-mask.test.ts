@@ -305,6 +305,13 @@ it("masks the words of errors, notices and notifications, and nothing else of th
   expect(rows.tally.counts.get("US_SSN")).toBe(3);
 });
 
+it("masks what a parameter is set to, and not its name", () => {
+  const said = parameterStatus("application_name", "SSN 219-09-9999");
+  expect(mask(planOf()).push(said)).toEqual(parameterStatus("application_name", "SSN [US_SSN]"));
+  const plain = parameterStatus("TimeZone", "UTC");
+  expect(mask(planOf()).push(plain)).toBe(plain);
+});
+
 it("gives out what it does not alter as the bytes that came", () => {
   const bytes = Buffer.concat([
     rowDescription([{ name: "a", typeOid: TEXT }]),
