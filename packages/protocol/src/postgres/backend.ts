@@ -1,5 +1,5 @@
 import type { Buffer } from "node:buffer";
-import { BodyReader } from "./body-reader.ts";
+import { BodyReader, int32At } from "./body-reader.ts";
 import { PostgresProtocolError } from "./protocol-error.ts";
 
 /** What a database says. All throw PostgresProtocolError. */
@@ -43,11 +43,7 @@ export function locateCells(bytes: Buffer, into: Int32Array, from = 0, end: numb
   let at = from + 2;
   for (let i = 0; i < count; i++) {
     if (at + 4 > end) throw new PostgresProtocolError("a row is shorter than what is in it");
-    const length =
-      ((bytes[at] as number) << 24) |
-      ((bytes[at + 1] as number) << 16) |
-      ((bytes[at + 2] as number) << 8) |
-      (bytes[at + 3] as number);
+    const length = int32At(bytes, at);
     at += 4;
     into[i * 2] = at;
     into[i * 2 + 1] = length;

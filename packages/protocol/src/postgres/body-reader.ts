@@ -3,6 +3,13 @@ import { PostgresProtocolError } from "./protocol-error.ts";
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
+/** A number of four bytes, without a check of the bounds: for loops over millions of lengths that have made it themselves. */
+export const int32At = (bytes: Uint8Array, at: number): number =>
+  ((bytes[at] as number) << 24) |
+  ((bytes[at + 1] as number) << 16) |
+  ((bytes[at + 2] as number) << 8) |
+  (bytes[at + 3] as number);
+
 /** Reads a message's body field by field, and never beyond it. */
 export class BodyReader {
   readonly #body: Buffer;

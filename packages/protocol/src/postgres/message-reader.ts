@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { int32At } from "./body-reader.ts";
 import { PostgresProtocolError } from "./protocol-error.ts";
 
 /**
@@ -148,11 +149,7 @@ export class MessageReader {
     const type = bytes[at] as number;
     if (this.#known[type] !== true) throw new PostgresProtocolError("there is no message of that type");
     if (at + 5 > end) return undefined;
-    const length =
-      ((bytes[at + 1] as number) << 24) |
-      ((bytes[at + 2] as number) << 16) |
-      ((bytes[at + 3] as number) << 8) |
-      (bytes[at + 4] as number);
+    const length = int32At(bytes, at + 1);
     if (length < 4) throw new PostgresProtocolError("a message has no good length");
     if (length + 1 > this.#maxBytes)
       throw new PostgresProtocolError(`a message is longer than ${this.#maxBytes} bytes`);

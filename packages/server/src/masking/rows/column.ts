@@ -7,8 +7,8 @@ import { nameSays } from "./dull.ts";
 
 /**
  * How cells of a column are looked at. `pass`: they hold no text and nobody's number. `text`: they are texts, or written as
- * texts. `json`: texts, after a byte of version where they are jsonb. `number`: numbers, of which whole ones may be somebody's. `null`: what they hold becomes NULL.
- * `texts`: an array of texts in its binary form. `unseen`: nobody can tell what they hold.
+ * texts. `jsonb`: texts after a byte of version. `number`: numbers, of which whole ones may be somebody's. `null`: what they hold
+ * becomes NULL. `texts`: an array of texts in its binary form. `unseen`: nobody can tell what they hold.
  */
 export type ColumnKind = "pass" | "text" | "jsonb" | "number" | "null" | "texts" | "unseen";
 
